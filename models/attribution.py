@@ -1,0 +1,85 @@
+"""Outcomes: which earlier suggestion a later event of the session accepts.
+
+An item that was suggested and is then viewed, added or ordered within the attribution window gives one outcome a
+stage. It goes to the suggestion that the event names, else to the latest one that offered the item.
+"""
+
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+
+from models.parameters import Parameters
+from models.records import ADD, Event, Kind, Line
+from models.session import Offer, Session
+
+__all__ = ["STAGES", "Outcome", "judge"]
+
+Stage = Literal["viewed", "added", "ordered"]
+
+_STAGE_OF: Final[dict[Kind, Stage]] = {"browse": "viewed", "add-to-cart": "added", "orders": "ordered"}
+STAGES: Final[dict[Stage, int]] = {"viewed": 1, "added": 2, "ordered": 4}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One message of the topic `acceptance`; `value` is price times quantity where the event gave a price."""
+
+    outcome_id: str
+    suggestion_id: str
+    session_id: str
+    item_id: str
+    rank: int
+    stage: Stage
+    moment: str
+    time: int
+    seconds_since: float
+    value: float | None
+    currency: str | None
+    is_first: bool
+
+
+def judge(session: Session, event: Event, parameters: Parameters) -> list[Outcome]:
+    """Return the outcomes of an event and mark their stages as judged, in place.
+
+    Call it before the event's own suggestion is offered. Taking out of the cart is no outcome.
+    """
+    if event.action != ADD:
+        return []
+    stage = _STAGE_OF[event.kind]
+    outcomes = []
+    for line in event.lines:
+        bits = session.judged.get(line.item_id, 0)
+        offer = _offer(session, event, line.item_id, parameters)
+        if offer is None or bits & STAGES[stage]:
+            continue
+        session.judged[line.item_id] = bits | STAGES[stage]
+        outcomes.append(_outcome(event, line, offer, stage, is_first=not bits))
+    return outcomes
+
+
+def _offer(session: Session, event: Event, item: str, parameters: Parameters) -> Offer | None:
+    latest = None
+    for offer in reversed(session.offers):
+        if item in offer.items and 0 <= event.time - offer.time <= parameters.attribution_window_ms:
+            if event.suggestion_id in (None, offer.suggestion_id):
+                return offer
+            latest = latest or offer
+    return latest
+
+
+def _outcome(event: Event, line: Line, offer: Offer, stage: Stage, is_first: bool) -> Outcome:
+    identity = "\0".join((offer.suggestion_id, line.item_id, stage))
+    return Outcome(
+        outcome_id=blake2b(identity.encode(), digest_size=16).hexdigest(),
+        suggestion_id=offer.suggestion_id,
+        session_id=event.session_id,
+        item_id=line.item_id,
+        rank=offer.items.index(line.item_id) + 1,
+        stage=stage,
+        moment=offer.moment,
+        time=event.time,
+        seconds_since=(event.time - offer.time) / 1000,
+        value=None if line.price is None else round(line.price * line.quantity, 4),
+        currency=event.currency,
+        is_first=is_first,
+    )

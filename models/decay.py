@@ -1,0 +1,35 @@
+"""Forward decay: new weights grow, old ones are never touched only to age them.
+
+A weight w that arrives at time t is stored as w · 2^((t − landmark) / half-life) and read at time now as
+stored · 2^(−(now − landmark) / half-life). The landmark is the start of an epoch of 32 half-lives; each row has its
+own epoch and is rescaled, exactly, by a power of two when an increment of a later epoch arrives.
+
+Source: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay (ICDE 2009).
+"""
+
+__all__ = ["EPOCH_HALF_LIVES", "epoch_of", "growth", "rescale"]
+
+#: Half-lives in an epoch: 2^32 is far from overflow, and a row is rescaled about once a year.
+EPOCH_HALF_LIVES = 32
+
+
+def epoch_of(time_ms: int, half_life_ms: int) -> int:
+    """Return the number of the epoch that holds a time."""
+    return time_ms // (EPOCH_HALF_LIVES * half_life_ms)
+
+
+def growth(time_ms: int, epoch: int, half_life_ms: int) -> float:
+    """Return 2^((time − start of the epoch) / half-life).
+
+    Examples
+    --------
+    >>> growth(3_000, 0, 1_000)
+    8.0
+    """
+    exponent = (time_ms - epoch * EPOCH_HALF_LIVES * half_life_ms) / half_life_ms
+    return float(2.0**exponent)
+
+
+def rescale(epochs: int) -> float:
+    """Return the factor that carries a stored weight forward by a number of epochs: exact, a power of two."""
+    return float(2.0 ** (-EPOCH_HALF_LIVES * epochs))

@@ -1,0 +1,1 @@
+"""Recorded shop traffic: lines of a file in, Sidecart's input events out; one module a format."""

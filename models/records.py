@@ -1,0 +1,208 @@
+"""Shop events as the shop writes them, and as they stand in `session-events`.
+
+The door: `accept` turns the JSON bytes of an input topic into one `Event`, or raises `BadEventError`.
+"""
+
+import math
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from models.errors import BadEventError
+from models.parameters import Parameters
+
+__all__ = ["ADD", "CLEAR", "MOMENTS", "REASONS", "REMOVE", "Event", "Kind", "Line", "accept", "moment_label"]
+
+Kind = Literal["browse", "add-to-cart", "orders"]
+
+ADD: Final = "add"
+REMOVE: Final = "remove"
+CLEAR: Final = "clear"
+
+#: The moment of an event that names none.
+MOMENTS: Final[dict[Kind, str]] = {"browse": "browse", "add-to-cart": "cart", "orders": "order"}
+
+#: Why an event can be refused: the labels of the rejection counter.
+REASONS: Final = (
+    "empty-message", "invalid-json", "missing-field", "invalid-field", "invalid-time", "future-time", "too-large",
+)  # fmt: skip
+
+#: Bytes of an input message, at most: an order of a hundred lines needs about 40 kB.
+MESSAGE_BYTES_MAX: Final = 256 * 1024
+ID_BYTES_MAX: Final = 256
+LINES_MAX: Final = 100
+QUANTITY_MAX: Final = 1_000_000
+PRICE_MAX: Final = 1e9
+#: 2000-01-01 in epoch milliseconds: an earlier time is most likely given in seconds.
+TIME_MIN_MS: Final = 946_684_800_000
+TIME_MAX_MS: Final = 4_102_444_800_000
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """One item of an event; `quantity` in pieces, `price` for one piece in the event's currency."""
+
+    item_id: str
+    quantity: int = 1
+    price: float | None = None
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """An accepted event: `time` in epoch milliseconds; a cart that is cleared has no line."""
+
+    kind: Kind
+    event_id: str
+    session_id: str
+    time: int
+    moment: str
+    lines: tuple[Line, ...] = ()
+    action: str = ADD
+    order_id: str | None = None
+    currency: str | None = None
+    suggestion_id: str | None = None
+
+
+class _Line(msgspec.Struct):
+    item_id: str | None = None
+    quantity: int | None = None
+    price: float | None = None
+
+
+class _Message(msgspec.Struct):
+    event_id: str | None = None
+    session_id: str | None = None
+    item_id: str | None = None
+    time: int | float | str | None = None
+    quantity: int | None = None
+    price: float | None = None
+    currency: str | None = None
+    user_id: str | None = None
+    moment: str | None = None
+    suggestion_id: str | None = None
+    action: str | None = None
+    order_id: str | None = None
+    lines: list[_Line] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Message)
+
+
+def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Parameters) -> Event:
+    """Validate and translate one input message.
+
+    Parameters
+    ----------
+    kind : Kind
+        Which input topic it stands in.
+    value : bytes or None
+        The record's value.
+    timestamp_ms : int
+        The record's own timestamp: the only "now" that is the same on every replay.
+
+    Raises
+    ------
+    BadEventError
+        With one of `REASONS`.
+
+    Examples
+    --------
+    >>> from models.parameters import DEFAULTS
+    >>> message = b'{"event_id": "e1", "session_id": "s1", "item_id": "tea", "time": "2026-01-05T10:00:00Z"}'
+    >>> accept("browse", message, 1_767_607_200_000, DEFAULTS).lines
+    (Line(item_id='tea', quantity=1, price=None),)
+    """
+    if not value:
+        raise BadEventError("empty-message", "the message has no value")
+    if len(value) > MESSAGE_BYTES_MAX:
+        raise BadEventError("too-large", f"the message has {len(value)} bytes; at most {MESSAGE_BYTES_MAX} are allowed")
+    try:
+        message = _decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise BadEventError("invalid-field", str(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadEventError("invalid-json", str(error)) from error
+    time = _time(message.time)
+    if time > timestamp_ms + parameters.future_skew_ms:
+        raise BadEventError(
+            "future-time", f"time {message.time!r} is {(time - timestamp_ms) / 1000:.0f} s in the future"
+        )
+    action, order_id = ADD, None
+    lines: tuple[Line, ...] = ()
+    if kind == "orders":
+        order_id = _id("order_id", message.order_id)
+        lines = _order_lines(message.lines)
+    elif kind == "add-to-cart" and message.action not in (None, ADD):
+        if message.action not in (REMOVE, CLEAR):
+            raise BadEventError("invalid-field", f"action={message.action!r} is none of add, remove, clear")
+        action = message.action
+    if kind != "orders" and action != CLEAR:
+        lines = (_line(_Line(message.item_id, message.quantity, message.price)),)
+    return Event(
+        kind=kind,
+        event_id=_id("event_id", message.event_id),
+        session_id=_id("session_id", message.session_id),
+        time=time,
+        moment=_slug("moment", message.moment) or MOMENTS[kind],
+        lines=lines,
+        action=action,
+        order_id=order_id,
+        currency=_slug("currency", message.currency),
+        suggestion_id=_slug("suggestion_id", message.suggestion_id),
+    )
+
+
+def moment_label(moment: str) -> str:
+    """Return the moment as a bounded label: one of `MOMENTS`, or ``other``."""
+    return moment if moment in ("browse", "cart", "order") else "other"
+
+
+def _id(field: str, text: str | None) -> str:
+    if text is None:
+        raise BadEventError("missing-field", f"{field} is missing")
+    size = len(text.encode())
+    if not 0 < size <= ID_BYTES_MAX:
+        raise BadEventError("invalid-field", f"{field} has {size} bytes; 1 to {ID_BYTES_MAX} are allowed")
+    return text
+
+
+def _slug(field: str, text: str | None) -> str | None:
+    if text is not None and not 0 < len(text) <= 64:
+        raise BadEventError("invalid-field", f"{field} has {len(text)} characters; 1 to 64 are allowed")
+    return text
+
+
+def _line(line: _Line) -> Line:
+    quantity = 1 if line.quantity is None else line.quantity
+    if not 1 <= quantity <= QUANTITY_MAX:
+        raise BadEventError("invalid-field", f"quantity={quantity} is out of range: 1 to {QUANTITY_MAX}")
+    if line.price is not None and not 0 <= line.price <= PRICE_MAX:
+        raise BadEventError("invalid-field", f"price={line.price} is out of range: 0 to {PRICE_MAX:g}")
+    return Line(_id("item_id", line.item_id), quantity, line.price)
+
+
+def _order_lines(lines: list[_Line] | None) -> tuple[Line, ...]:
+    if lines is None:
+        raise BadEventError("missing-field", "lines is missing")
+    if not 1 <= len(lines) <= LINES_MAX:
+        raise BadEventError("invalid-field", f"lines has {len(lines)} entries; 1 to {LINES_MAX} are allowed")
+    return tuple(_line(line) for line in lines)
+
+
+def _time(time: int | float | str | None) -> int:
+    if time is None:
+        raise BadEventError("missing-field", "time is missing")
+    if isinstance(time, str):
+        try:
+            moment = datetime.fromisoformat(time)
+        except ValueError as error:
+            raise BadEventError("invalid-time", f"time={time!r} is neither RFC 3339 nor epoch ms") from error
+        if moment.tzinfo is None:
+            raise BadEventError("invalid-time", f"time={time!r} has no time zone; RFC 3339 ends in Z or an offset")
+        time_ms = math.floor(moment.timestamp() * 1000)
+    else:
+        time_ms = math.floor(time)
+    if not TIME_MIN_MS <= time_ms < TIME_MAX_MS:
+        raise BadEventError(
+            "invalid-time", f"time={time!r} is not between 2000 and 2100 in epoch ms; is it in seconds?"
+        )
+    return time_ms

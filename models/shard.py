@@ -1,0 +1,78 @@
+"""The state of one stage for one log partition: its rows, and how far the log is folded."""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+from models.coverage import Watermarks
+
+__all__ = ["Shard"]
+
+RowT = TypeVar("RowT")
+
+
+class Shard(Generic[RowT]):
+    """Rows by key with the position in the log that they are the fold of.
+
+    Attributes
+    ----------
+    rows : dict
+        Rows by key. Shards of one stage may share the dict; `keys` are this shard's own.
+    position : int
+        Offset of the next record of the log to fold.
+    watermarks : Watermarks
+        What has been applied of each origin.
+    newest : int
+        The greatest event time folded so far, in ms.
+    """
+
+    __slots__ = ("_dirty", "keys", "newest", "partition", "position", "rows", "watermarks")
+
+    def __init__(
+        self,
+        partition: int,
+        rows: dict[str, RowT] | None = None,
+        position: int = 0,
+        watermarks: Mapping[str, int] | None = None,
+        newest: int = 0,
+    ) -> None:
+        self.partition = partition
+        self.rows: dict[str, RowT] = {} if rows is None else rows
+        self.keys: set[str] = set()
+        self.position = position
+        self.watermarks = Watermarks(watermarks)
+        self.newest = newest
+        self._dirty: set[str] = set()
+
+    def load(self, key: str, row: RowT) -> None:
+        """Put a row that is already durable."""
+        self.rows[key] = row
+        self.keys.add(key)
+
+    def put(self, key: str, row: RowT) -> None:
+        """Put a new or changed row."""
+        self.rows[key] = row
+        self.keys.add(key)
+        self._dirty.add(key)
+
+    def drop(self, key: str) -> None:
+        """Forget a row."""
+        del self.rows[key]
+        self.keys.discard(key)
+        self._dirty.add(key)
+
+    def clear(self) -> None:
+        """Take this shard's rows out of a dict that it shares."""
+        for key in self.keys:
+            del self.rows[key]
+        self.keys.clear()
+        self._dirty.clear()
+
+    def take_dirty(self) -> dict[str, RowT | None]:
+        """Return the rows changed since the last call, None for those dropped, and start anew."""
+        dirty = {key: self.rows.get(key) for key in self._dirty}
+        self._dirty = set()
+        return dirty
+
+    def has_dirty(self) -> bool:
+        """Tell whether any row has changed since the last `take_dirty`."""
+        return bool(self._dirty)

@@ -1,0 +1,1 @@
+"""Moves bytes: decode, call one pure function of `models`, store, emit."""

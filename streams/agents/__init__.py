@@ -1,0 +1,1 @@
+"""The four stages as Faust agents: ingest, suggest, learn, measure."""

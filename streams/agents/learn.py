@@ -1,0 +1,41 @@
+"""The stage learn: `pairs` to the table `cooccurrence`; its shards are also part of this worker's replica."""
+
+from models.cooccurrence import Row
+from models.learning import learn
+from models.shard import Shard
+from streams.batching import RecordBatch
+from streams.context import Context
+from streams.replica import Replica, observe_freshness
+from streams.stage import TableStage
+from streams.store import Store
+from streams.wire import PACKED_PAIRS
+
+__all__ = ["Learn"]
+
+
+class Learn(TableStage[Row]):
+    """Folds increments into rows, the only writer of a row."""
+
+    table = "cooccurrence"
+    log = "pairs"
+
+    def __init__(self, context: Context, store: Store, replica: Replica) -> None:
+        super().__init__(context, store)
+        self._replica = replica
+
+    def _fold(self, batch: RecordBatch) -> None:
+        for record in batch.records:
+            shard = self._shard_of(record.partition, record.offset)
+            if shard is not None:
+                packed = PACKED_PAIRS.decode(record.value)
+                self._count(learn(shard, record.offset, packed, self.context.parameters))
+                observe_freshness(self.context, packed)
+
+    async def take_over(self, owned: set[int], generation: int) -> None:
+        """Own these partitions, and have the replica follow the others."""
+        await self._replica.stop_following(owned)
+        await super().take_over(owned, generation)
+        self._replica.follow(set(range(self.context.partitions)) - owned)
+
+    def _new_shard(self, partition: int) -> Shard[Row]:
+        return self._replica.new_shard(partition)

@@ -1,0 +1,85 @@
+"""The stage measure: `tallies` to the table `kpi` and to `acceptance-metrics`."""
+
+import asyncio
+from time import monotonic
+
+from models.kpi import Window, metrics_message
+from models.measuring import measure, window_key
+from models.shard import Shard
+from streams.batching import RecordBatch
+from streams.context import Context
+from streams.stage import TableStage
+from streams.store import Store
+from streams.wire import PACKED_TALLIES, Mark, encode_json
+
+__all__ = ["Measure"]
+
+#: A window is published once it has not changed for this long, by wall clock: it closes also when traffic stops.
+_QUIET_S = 2.0
+_CHECK_S = 0.5
+
+
+class _Change:
+    """When a window that is not yet published changed, first and last, on the monotonic clock."""
+
+    __slots__ = ("first", "last")
+
+    def __init__(self, now: float) -> None:
+        self.first = self.last = now
+
+
+class Measure(TableStage[Window]):
+    """Folds tallies into windows and publishes each window that has changed."""
+
+    table = "kpi"
+    log = "tallies"
+
+    def __init__(self, context: Context, store: Store) -> None:
+        super().__init__(context, store)
+        self._changes: dict[int, dict[str, _Change]] = {}
+
+    def _fold(self, batch: RecordBatch) -> None:
+        now = monotonic()
+        for record in batch.records:
+            shard = self._shard_of(record.partition, record.offset)
+            if shard is not None:
+                packed = PACKED_TALLIES.decode(record.value)
+                verdicts, changed = measure(shard, record.offset, packed, self.context.parameters)
+                self._count(verdicts)
+                for key in changed:
+                    self._changes[record.partition].setdefault(key, _Change(now)).last = now
+
+    async def publish_forever(self) -> None:
+        """Publish changed windows as they fall due: quiet for two seconds, or changing for a window's length."""
+        while True:
+            await asyncio.sleep(_CHECK_S)
+            if not self._lock.locked():
+                self.publish_due(monotonic())
+
+    def publish_due(self, now: float) -> None:
+        """Publish the windows that are due at `now` on the monotonic clock."""
+        longest = self.context.settings.kpi_window_s + _QUIET_S
+        for partition, shard in self.shards.items():
+            changes = self._changes[partition]
+            due = [
+                key for key, change in changes.items() if now - change.last >= _QUIET_S or now - change.first >= longest
+            ]
+            for key in due:
+                del changes[key]
+                window = shard.rows.get(key)
+                if window is not None:
+                    self._publish(shard, key, window)
+
+    def _publish(self, shard: Shard[Window], key: str, window: Window) -> None:
+        message = metrics_message(window_key(key), window, shard.position, self.context.parameters)
+        topic = self.context.name("acceptance-metrics")
+        self.context.outbox.publish(topic, shard.partition, [(key.encode(), encode_json(message))])
+
+    async def _resume(self, shard: Shard[Window], mark: Mark | None) -> None:
+        now = monotonic()
+        self._changes[shard.partition] = {key: _Change(now) for key in (mark.pending if mark else ())}
+
+    def _mark(self, shard: Shard[Window]) -> Mark:
+        mark = super()._mark(shard)
+        mark.pending = list(self._changes[shard.partition])
+        return mark

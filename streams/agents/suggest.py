@@ -1,0 +1,240 @@
+"""The stage suggest: `session-events` to increments, suggestions, outcomes and tallies; owns the table `sessions`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+
+from models.coverage import Chain, Packed
+from models.errors import LateWriterError
+from models.learning import PairEntry
+from models.measuring import TallyEntry
+from models.partitioning import partition_of
+from models.records import moment_label
+from models.session import Session
+from models.shard import Shard
+from models.suggesting import Effects, Suggestion, suggest
+from streams.batching import RecordBatch
+from streams.context import Context
+from streams.outbox import Message, Published
+from streams.replica import Replica
+from streams.stage import TableStage
+from streams.store import Store
+from streams.wire import PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, Mark, decode_suggestion, encode_json
+
+__all__ = ["Suggest"]
+
+EntryT = TypeVar("EntryT", PairEntry, TallyEntry)
+
+
+class _Publication:
+    """What is known of the own `suggestions` partition: the first message of an id counts, whoever wrote it."""
+
+    def __init__(self, end: int, kept: dict[str, Suggestion]) -> None:
+        #: Offset after the last message that is known.
+        self.end = end
+        #: Published by a former owner for events that are still to come.
+        self.kept = kept
+        #: What is on its way from here, by id.
+        self.own: dict[str, bytes] = {}
+
+
+class Suggest(TableStage[Session]):
+    """Folds sessions; everything but the suggestions is determined by the log."""
+
+    table = "sessions"
+    log = "session-events"
+
+    def __init__(self, context: Context, store: Store, replica: Replica) -> None:
+        super().__init__(context, store)
+        self._replica = replica
+        self._publications: dict[int, _Publication] = {}
+        self._pair_chains: dict[int, Chain] = {}
+        self._tally_chains: dict[int, Chain] = {}
+
+    async def handle(self, batch: RecordBatch) -> None:
+        """Fold one batch once there is a replica to rank against."""
+        await self._replica.loaded.wait()
+        await super().handle(batch)
+
+    # -- the fold
+
+    def _fold(self, batch: RecordBatch) -> None:
+        context, outbox = self.context, self.context.outbox
+        pairs: dict[int, Packed[PairEntry]] = {}
+        tallies: dict[int, Packed[TallyEntry]] = {}
+        by_partition: dict[int, list[ConsumerRecord]] = {}
+        for record in batch.records:
+            by_partition.setdefault(record.partition, []).append(record)
+        confirmations = []
+        for partition, records in by_partition.items():
+            confirmation, outcomes = self._fold_partition(partition, records, pairs, tallies)
+            confirmations.append(confirmation)
+            if outcomes:
+                outbox.publish(context.name("acceptance"), partition, outcomes, after=confirmation)
+        for target, packed in pairs.items():
+            outbox.publish(context.name("pairs"), target, [(None, PACKED_PAIRS.encode(packed))])
+        all_confirmed = asyncio.gather(*confirmations)
+        for target, tally in tallies.items():
+            outbox.publish(context.name("tallies"), target, [(None, PACKED_TALLIES.encode(tally))], after=all_confirmed)
+
+    def _fold_partition(
+        self,
+        partition: int,
+        records: list[ConsumerRecord],
+        pairs: dict[int, Packed[PairEntry]],
+        tallies: dict[int, Packed[TallyEntry]],
+    ) -> tuple["asyncio.Task[None]", list[Message]]:
+        kept = self._publications[partition].kept
+        messages: dict[str, Message] = {}
+        arrivals: list[int] = []
+        outcomes: list[Message] = []
+        own_pairs: dict[int, list[PairEntry]] = {}
+        own_tallies: dict[int, list[TallyEntry]] = {}
+        for record in records:
+            effects = self._effects(partition, record)
+            if effects is None:
+                continue
+            self._route(record.offset, effects, own_pairs, own_tallies)
+            for suggestion, arrival, is_published in effects.suggestions:
+                if is_published:
+                    del kept[suggestion.suggestion_id]
+                    self.context.metrics.replayed_suggestions.inc()
+                else:
+                    message = (suggestion.session_id.encode(), encode_json(suggestion))
+                    messages[suggestion.suggestion_id] = message
+                    arrivals.append(arrival)
+            outcomes.extend((outcome.session_id.encode(), encode_json(outcome)) for outcome in effects.outcomes)
+        end = records[-1].offset
+        _join(pairs, own_pairs, self._pair_chains[partition], end)
+        _join(tallies, own_tallies, self._tally_chains[partition], end)
+        return self._publish(partition, messages, arrivals), outcomes
+
+    def _effects(self, partition: int, record: ConsumerRecord) -> Effects | None:
+        shard = self._shard_of(partition, record.offset)
+        if shard is None:
+            return None
+        context = self.context
+        packed = PACKED_EVENTS.decode(record.value)
+        kept = self._publications[partition].kept
+        effects = suggest(shard, record.offset, packed, self._replica.rows, kept, context.parameters)
+        self._count(effects.verdicts)
+        for kind in effects.duplicates:
+            context.metrics.duplicates.labels(kind).inc()
+        for suggestion, _, _ in effects.suggestions:
+            context.metrics.suggestions.labels(moment_label(suggestion.moment)).inc()
+            if suggestion.reason is not None:
+                context.metrics.empty_suggestions.labels(suggestion.reason).inc()
+        for outcome in effects.outcomes:
+            context.metrics.acceptance.labels(outcome.stage).inc()
+        return effects
+
+    def _route(
+        self,
+        offset: int,
+        effects: Effects,
+        pairs: dict[int, list[PairEntry]],
+        tallies: dict[int, list[TallyEntry]],
+    ) -> None:
+        partitions = self.context.partitions
+        for time_ms, arrival, increment in effects.increments:
+            target = partition_of(increment.anchor, partitions)
+            pairs.setdefault(target, []).append(PairEntry(0, offset, time_ms, arrival, increment))
+        for tally in effects.tallies:
+            target = partition_of(str(tally.start), partitions)
+            tallies.setdefault(target, []).append(TallyEntry(0, offset, tally))
+
+    # -- publishing
+
+    def _publish(self, partition: int, messages: dict[str, Message], arrivals: list[int]) -> "asyncio.Task[None]":
+        published = None
+        if messages:
+            self._publications[partition].own.update({key: value for key, (_, value) in messages.items()})
+            topic = self.context.name("suggestions")
+            published = self.context.outbox.publish(topic, partition, list(messages.values()))
+        return asyncio.get_running_loop().create_task(self._confirm(partition, published, messages, arrivals))
+
+    async def _confirm(
+        self,
+        partition: int,
+        published: "asyncio.Future[Published] | None",
+        messages: dict[str, Message],
+        arrivals: list[int],
+    ) -> None:
+        """Wait until suggestions are acknowledged, and see whether somebody else wrote between them."""
+        if published is None:
+            return
+        publication = self._publications[partition]
+        end = (await published).end
+        start, publication.end = publication.end, end
+        if end - start != len(messages):
+            await self._read_late_writer(partition, publication, start, end)
+        for key in messages:
+            del publication.own[key]
+        now = self.context.now_ms()
+        observe = self.context.metrics.suggestion_seconds.observe
+        for arrival in arrivals:
+            observe(max(0.0, now - arrival) / 1000)
+
+    async def _read_late_writer(self, partition: int, publication: _Publication, start: int, end: int) -> None:
+        """Keep what a late former owner published; where it was first for an event of ours, start from the mark."""
+        first: dict[str, bytes] = {}
+
+        def apply(records: Sequence[ConsumerRecord]) -> None:
+            for record in records:
+                if record.offset < end:
+                    first.setdefault(decode_suggestion(record.value).suggestion_id, record.value)
+
+        await self.context.reader.read(self.context.name("suggestions"), partition, start, apply)
+        for key, value in first.items():
+            own = publication.own.get(key)
+            if own is None:
+                publication.kept[key] = decode_suggestion(value)
+            elif own != value:
+                self.context.die(
+                    LateWriterError(
+                        f"a former owner of {self.log}/{partition} was first to publish suggestion {key}: this worker"
+                        " stops and starts again from the mark, so that outcomes are judged on the first"
+                    )
+                )
+
+    # -- ownership
+
+    async def _resume(self, shard: Shard[Session], mark: Mark | None) -> None:
+        partition = shard.partition
+        chains = mark.chains if mark else {}
+        self._pair_chains[partition] = Chain(str(partition), chains.get("pairs"))
+        self._tally_chains[partition] = Chain(str(partition), chains.get("tallies"))
+        kept: dict[str, Suggestion] = {}
+
+        def apply(records: Sequence[ConsumerRecord]) -> None:
+            for record in records:
+                suggestion = decode_suggestion(record.value)
+                kept.setdefault(suggestion.suggestion_id, suggestion)
+
+        topic = self.context.name("suggestions")
+        start = mark.published_end if mark else None
+        end = await self.context.reader.read(topic, partition, start, apply)
+        self._publications[partition] = _Publication(end, kept)
+
+    def _mark(self, shard: Shard[Session]) -> Mark:
+        mark = super()._mark(shard)
+        partition = shard.partition
+        mark.chains = {
+            "pairs": self._pair_chains[partition].as_dict(),
+            "tallies": self._tally_chains[partition].as_dict(),
+        }
+        # Confirmed by now; what else is published of the events that this mark covers is only read back once more.
+        mark.published_end = self._publications[partition].end
+        return mark
+
+
+def _join(target_records: dict[int, Packed[EntryT]], own: dict[int, list[EntryT]], chain: Chain, end: int) -> None:
+    """Add one origin's entries, which cover everything up to `end`, to the packed records by target."""
+    for target, entries in own.items():
+        packed = target_records.setdefault(target, Packed([], []))
+        span = len(packed.spans)
+        packed.spans.append(chain.extend(target, end))
+        packed.entries.extend(msgspec.structs.replace(entry, span=span) if span else entry for entry in entries)

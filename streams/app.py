@@ -1,0 +1,266 @@
+"""The only wiring: `create_worker` puts clients, stages, tables and agents together."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiokafka
+import faust
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from streams.admin import TopicsInfo
+from streams.agents.ingest import Ingest
+from streams.agents.learn import Learn
+from streams.agents.measure import Measure
+from streams.agents.suggest import Suggest
+from streams.batching import BatchConsumer, BatchSchema, BatchTransport
+from streams.changelog import LogReader
+from streams.context import Context, model_parameters
+from streams.health import HealthServer
+from streams.metrics import Metrics
+from streams.outbox import Outbox
+from streams.pipeline import Pipeline
+from streams.replica import Replica
+from streams.settings import Settings
+from streams.stage import TableStage
+from streams.store import Changelog
+from streams.topics import INPUTS, MAX_RECORD_BYTES, changelog_name, topic_table
+from streams.watchdog import Watchdog, die
+
+__all__ = ["Worker", "create_app", "serve"]
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a batch on its way to the broker.
+_PRODUCER_BATCH_BYTES = 512 * 1024
+_GAUGE_S = 2.0
+
+
+class Clients:
+    """Makes the Kafka clients that work beside Faust's own consumer."""
+
+    def __init__(self, settings: Settings, has_transactions: bool) -> None:
+        self._settings = settings
+        self._has_transactions = has_transactions
+
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        """Return an unstarted producer; idempotent where the broker can."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.servers,
+            acks="all",
+            enable_idempotence=self._has_transactions,
+            transactional_id=transactional_id,
+            max_batch_size=_PRODUCER_BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
+            compression_type="lz4",
+        )
+
+    def consumer(self) -> AIOKafkaConsumer:
+        """Return an unstarted consumer without a group that reads only what is committed."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._settings.servers,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
+            fetch_max_wait_ms=500 if self._has_transactions else 5,
+        )
+
+
+class Worker:
+    """The parts of one worker, wired but not started."""
+
+    def __init__(self, settings: Settings, info: TopicsInfo, registry: CollectorRegistry) -> None:
+        has_transactions = any(info.topic_ids.values())
+        clients = Clients(settings, has_transactions)
+        reader = LogReader(clients.consumer)
+        self.settings = settings
+        self.metrics = Metrics(registry)
+        self.app = create_app(settings, info)
+        self._producer = clients.producer()
+        self.context = Context(
+            settings=settings,
+            topics=topic_table(settings),
+            info=info,
+            parameters=model_parameters(settings),
+            outbox=Outbox(self._producer, die),
+            reader=reader,
+            metrics=self.metrics,
+            epoch=lambda: self.consumer.epoch,
+            die=die,
+        )
+        self.replica = Replica(self.context, clients.consumer)
+        changelog = Changelog(reader, clients.producer, has_transactions)
+        self._measure = Measure(self.context, self._store("kpi", changelog))
+        self.pipeline = Pipeline(
+            self.context,
+            Ingest(self.context),
+            (
+                Suggest(self.context, self._store("sessions", changelog), self.replica),
+                Learn(self.context, self._store("cooccurrence", changelog), self.replica),
+                self._measure,
+            ),
+        )
+        self._add_agents()
+        consumer = self.consumer
+        consumer.checkpoints = self.pipeline
+        consumer.tick_s = settings.tick_ms / 1000
+        self.watchdog = Watchdog(self._failure)
+        self.health = HealthServer(
+            settings.metrics_host,
+            settings.metrics_port,
+            registry,
+            self.watchdog.is_alive_lately,
+            self.readiness,
+            self._replica_page,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def consumer(self) -> BatchConsumer:
+        """Faust's consumer, which is ours."""
+        consumer: BatchConsumer = self.app.consumer
+        return consumer
+
+    def _store(self, table: str, changelog: Changelog) -> Any:
+        faust_table = self.app.Table(table, key_type=bytes, value_type=bytes, partitions=self.app.conf.topic_partitions)
+        faust_table.data.changelog = changelog
+        return faust_table.data
+
+    def _add_agents(self) -> None:
+        schema = BatchSchema()
+        inputs = [self.context.name(kind) for kind in INPUTS]
+        self._add_agent("ingest", inputs, schema, self.pipeline.ingest.handle)
+        for stage in self.pipeline.table_stages:
+            self._add_agent(type(stage).__name__.lower(), [self.context.name(stage.log)], schema, stage.handle)
+            changelog = changelog_name(self.settings, stage.table)
+            self.app.tables[stage.table].on_recover(partial(self._take_over, stage, changelog))
+
+    def _add_agent(self, name: str, topics: list[str], schema: BatchSchema, handle: Callable[[Any], Any]) -> None:
+        async def agent(batches: Any) -> None:
+            async for batch in batches:
+                try:
+                    await handle(batch)
+                except Exception as error:  # noqa: BLE001  nothing may be acknowledged after it
+                    die(error)
+                self.consumer.done(batch)
+
+        self.app.agent(self.app.topic(*topics, schema=schema, acks=False), name=f"sidecart.{name}")(agent)
+
+    async def _take_over(self, stage: TableStage[Any], changelog: str) -> None:
+        def owned() -> set[int]:
+            return {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == changelog}
+
+        await self.pipeline.take_over(stage, owned, self.app.consumer_generation_id)
+
+    # -- life
+
+    async def start(self) -> None:
+        """Start everything; returns once the worker runs, which is before it is ready."""
+        self._loop = asyncio.get_running_loop()
+        self.health.start()
+        await self._producer.start()
+        self.watchdog.start()
+        self._tasks = [
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._measure.publish_forever()),
+        ]
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Flush, commit, leave the group and close everything."""
+        self.watchdog.stop()
+        for task in self._tasks:
+            task.cancel()
+        await self.app.stop()
+        await self.replica.stop_following()
+        await self._producer.stop()
+        self.health.stop()
+
+    def readiness(self) -> list[str]:
+        """Return what is missing until the worker is ready."""
+        missing = []
+        if self.app.rebalancing:
+            missing.append("the group is rebalancing")
+        if not self.pipeline.is_recovered:
+            missing.append("tables are being recovered")
+        if not self.replica.loaded.is_set():
+            missing.append("the replica is being loaded")
+        return missing
+
+    async def _beat(self) -> None:
+        while True:
+            self.watchdog.alive()
+            self._show_gauges()
+            await asyncio.sleep(_GAUGE_S)
+
+    def _show_gauges(self) -> None:
+        metrics = self.metrics
+        for topic, lag in self.consumer.lag().items():
+            metrics.consumer_lag.labels(topic).set(lag)
+        for stage in self.pipeline.table_stages:
+            rows = sum(len(shard.keys) for shard in stage.shards.values())
+            metrics.table_rows.labels(stage.table).set(rows)
+        metrics.replica_rows.set(len(self.replica.rows))
+        metrics.replica_lag.set(self.replica.lag)
+        metrics.recovering.set(not self.pipeline.is_recovered or self.app.rebalancing)
+        metrics.ready.set(not self.readiness())
+
+    def _replica_page(self) -> Any:
+        assert self._loop is not None
+        digests = asyncio.run_coroutine_threadsafe(self.replica.digests(), self._loop).result(timeout=60)
+        return msgspec.to_builtins(digests)
+
+    def _failure(self) -> BaseException | None:
+        """Return what has stopped the consumer or the application for good."""
+        consumer = self.consumer._thread._consumer
+        if consumer is not None and consumer._coordinator is not None:
+            try:
+                consumer._coordinator.check_errors()
+            except Exception as error:  # noqa: BLE001  whatever it is, the worker would never rejoin
+                return error
+        for service in (self.app, self.consumer):
+            if service.crashed:
+                return service.crash_reason or RuntimeError(f"{service.label} has crashed")
+        return None
+
+
+def create_app(settings: Settings, info: TopicsInfo) -> faust.App:
+    """Return the Faust application, without agents and tables; importing and calling it does nothing else."""
+    app = faust.App(
+        settings.group_id,
+        broker=[URL(f"kafka://{server}") for server in settings.servers],
+        store="sidecart://",
+        datadir=str(settings.state_dir),
+        topic_partitions=info.partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        broker_max_poll_records=None,
+        consumer_max_fetch_size=2 * 1024 * 1024,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        recovery_consistency_check=False,
+        web_enabled=False,
+        stream_publish_on_commit=False,
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    return app
+
+
+async def serve(worker: Worker, stop: asyncio.Event) -> None:
+    """Run a worker until `stop` is set."""
+    await worker.start()
+    logger.info("worker started: %s", aiokafka.__version__)
+    await stop.wait()
+    await worker.stop()

@@ -1,0 +1,1 @@
+"""The command `sidecart`: one file a subcommand, each a `click` command named `command`."""

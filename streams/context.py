@@ -1,0 +1,60 @@
+"""What every stage is given: settings, topics, model parameters, the outbox, the metrics, the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+
+from models.parameters import Parameters
+from streams.admin import TopicsInfo
+from streams.changelog import LogReader
+from streams.metrics import Metrics
+from streams.outbox import Outbox
+from streams.settings import Settings
+from streams.topics import Topic
+
+__all__ = ["Context", "model_parameters"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of the stages, wired once by `streams.app`.
+
+    `epoch` returns the consumer's current epoch: a batch of an earlier one is superseded. `die` stops the process at
+    once, before anything more is sent or committed. `now_ms` is the wall clock.
+    """
+
+    settings: Settings
+    topics: dict[str, Topic]
+    info: TopicsInfo
+    parameters: Parameters
+    outbox: Outbox
+    reader: LogReader
+    metrics: Metrics
+    epoch: Callable[[], int]
+    die: Callable[[BaseException], None]
+
+    @property
+    def partitions(self) -> int:
+        """Partitions of every internal and output topic."""
+        return self.info.partitions
+
+    def name(self, row: str) -> str:
+        """Return the name of a topic by its row in the table of topics."""
+        return self.topics[row].name
+
+    @staticmethod
+    def now_ms() -> float:
+        """Return the wall clock in epoch milliseconds."""
+        return time() * 1000
+
+
+def model_parameters(settings: Settings) -> Parameters:
+    """Return the model's parameters with those that are settings."""
+    return Parameters(
+        session_gap_ms=round(settings.session_gap_s * 1000),
+        session_retention_ms=round(settings.session_gap_s * 4000),
+        attribution_window_ms=round(settings.attribution_window_s * 1000),
+        half_life_ms=round(settings.half_life_days * 86_400_000),
+        suggestions_max=settings.suggestions_max,
+        kpi_window_ms=round(settings.kpi_window_s * 1000),
+    )

@@ -1,0 +1,52 @@
+"""What Prometheus sees: every metric of a worker, with bounded labels and base units."""
+
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one worker, registered in the given registry.
+
+    Labels are bounded: ``type`` is browse, add-to-cart or orders; ``moment`` is browse, cart, order or other;
+    ``stage`` is viewed, added or ordered; ``reason`` is one of the fixed slugs of `models.records`,
+    `models.evidence`; ``topic`` and ``table`` are names of `streams.topics`.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
+        self.events = counter("events", "Events accepted at the door", "type")
+        self.rejected = counter("rejected", "Events sent to the dead letters", "reason")
+        self.duplicates = counter("duplicates", "Repeated event ids and order ids, left without effect", "type")
+        self.suggestions = counter("suggestions", "Suggestions published", "moment")
+        self.empty_suggestions = counter("suggestions_empty", "Suggestions published without an item", "reason")
+        self.acceptance = counter("acceptance", "Outcomes of suggestions", "stage")
+        self.repeats = counter("packed_repeats", "Packed ranges dropped because they were already applied", "topic")
+        self.gaps = counter("packed_gaps", "Packed ranges ignored because an earlier one is missing", "topic")
+        self.replayed_suggestions = counter("suggestions_kept", "Suggestions found published before a takeover")
+        self.suggestion_seconds = histogram("suggestion_seconds", "Event's arrival in Kafka to acknowledged suggestion")
+        self.freshness_seconds = histogram("freshness_seconds", "Event's arrival in Kafka to its counts in the replica")
+        self.flush_seconds = histogram("flush_seconds", "Duration of a flush of all tables")
+        self.load_seconds = histogram("load_seconds", "Duration of loading a table partition", "table")
+        self.consumer_lag = gauge("consumer_lag_records", "Records not yet read", "topic")
+        self.table_rows = gauge("table_rows", "Rows in the partitions owned by this worker", "table")
+        self.replica_rows = gauge("replica_rows", "Rows in this worker's replica")
+        self.replica_lag = gauge("replica_lag_records", "Packed records of `pairs` that the replica has not folded")
+        self.recovering = gauge("recovering", "1 while tables are being recovered or partitions rebalanced")
+        self.ready = gauge("ready", "1 when recovered, caught up and not rebalancing")
+        build = Info("sidecart_build", "Version of Sidecart", registry=registry)
+        build.info({"version": version("sidecart")})
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"sidecart_{name}", meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"sidecart_{name}", meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(f"sidecart_{name}", meaning, labels, registry=self.registry, buckets=_SECONDS)

@@ -1,0 +1,68 @@
+"""The four stages as the consumer sees them: who reads what, from where, and what may be committed."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from faust.types import TP
+
+from streams.agents.ingest import Ingest
+from streams.context import Context
+from streams.stage import TableStage
+from streams.topics import INPUTS
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Implements `streams.batching.Checkpoints` over the stages.
+
+    Attributes
+    ----------
+    is_recovered : bool
+        Whether all partitions of the current assignment are loaded and sought to.
+    """
+
+    def __init__(self, context: Context, ingest: Ingest, table_stages: Sequence[TableStage[Any]]) -> None:
+        self.context = context
+        self.ingest = ingest
+        self.table_stages = table_stages
+        self.is_recovered = False
+        self._stages = {context.name(kind): "ingest" for kind in INPUTS}
+        self._stages |= {context.name(stage.log): stage.table for stage in table_stages}
+
+    def stage_of(self, topic: str) -> str | None:
+        """Return the name of the stage that reads a topic, None for a changelog."""
+        return self._stages.get(topic)
+
+    async def positions(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
+        """Return where each assigned log partition goes on: the tables' marks, the door's commits."""
+        assigned = list(assigned)
+        try:
+            result = dict(await self.ingest.resume(assigned))
+            for stage in self.table_stages:
+                topic = self.context.name(stage.log)
+                result |= {tp: stage.shards[tp.partition].position for tp in assigned if tp.topic == topic}
+        except Exception as error:
+            self.context.die(error)
+            raise
+        self.is_recovered = True
+        return result
+
+    async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
+        """Flush all stages side by side; an error that stops one stops the process before the commit."""
+        try:
+            flushed = await asyncio.gather(*(stage.flush() for stage in (self.ingest, *self.table_stages)))
+        except Exception as error:
+            self.context.die(error)
+            raise
+        return {tp: offset for offsets in flushed for tp, offset in offsets.items()}
+
+    async def take_over(self, stage: TableStage[Any], owned: Callable[[], set[int]], generation: int) -> None:
+        """Have a stage own its partitions of the current assignment."""
+        self.is_recovered = False
+        try:
+            await stage.take_over(owned(), generation)
+        except Exception as error:
+            self.context.die(error)
+            raise

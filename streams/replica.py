@@ -1,0 +1,168 @@
+"""Every worker's copy of all co-occurrence rows, in memory: what suggest ranks against.
+
+Partitions that learn owns are its own shards. The others start from the table's changelog and then follow `pairs`,
+without a consumer group, folded by the same function.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from models.cooccurrence import Row
+from models.coverage import Packed
+from models.errors import AccidentError
+from models.learning import PairEntry, learn
+from models.shard import Shard
+from streams.context import Context
+from streams.stage import check_mark, read_rows
+from streams.wire import PACKED_PAIRS
+
+__all__ = ["PartitionDigest", "Replica", "observe_freshness"]
+
+_POLL_MS = 500
+#: Rows hashed before other tasks get a turn.
+_DIGEST_CHUNK = 500
+
+
+class PartitionDigest(msgspec.Struct):
+    """What one partition of a replica holds; two workers at the same position must agree in all of it.
+
+    `events` is the sum of the decayed item counts; `digest` a hash of all rows, null when rows changed meanwhile.
+    """
+
+    partition: int
+    position: int
+    rows: int
+    events: float
+    digest: str | None
+
+
+class Replica:
+    """The rows of all partitions of the table `cooccurrence`.
+
+    Attributes
+    ----------
+    rows : dict of item to Row
+        All rows of all partitions.
+    loaded : asyncio.Event
+        Set once every partition has been read to its end for the first time.
+    """
+
+    def __init__(self, context: Context, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
+        self.context = context
+        self.rows: dict[str, Row] = {}
+        self.loaded = asyncio.Event()
+        self.lag = 0
+        self._shards: dict[int, Shard[Row]] = {}
+        self._new_consumer = new_consumer
+        self._following: asyncio.Task[None] | None = None
+
+    def new_shard(self, partition: int) -> Shard[Row]:
+        """Make an empty shard for a partition in place of what is there."""
+        former = self._shards.get(partition)
+        if former is not None:
+            former.clear()
+        shard = self._shards[partition] = Shard(partition, self.rows)
+        return shard
+
+    def follow(self, partitions: set[int]) -> None:
+        """Keep these partitions up to date, from where their shards stand."""
+        self._following = asyncio.get_running_loop().create_task(self._follow(partitions))
+
+    async def stop_following(self, owned: set[int] | None = None) -> None:
+        """Stop folding; learn takes over the partitions that it owns."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+            self._following = None
+
+    async def _follow(self, partitions: set[int]) -> None:
+        try:
+            await asyncio.gather(*(self._load(partition) for partition in partitions - self._shards.keys()))
+            if partitions:
+                await self._tail(partitions)
+            else:
+                self.lag = 0
+                self.loaded.set()
+        except Exception as error:  # noqa: BLE001  a replica that stands still must not serve
+            self.context.die(error)
+
+    async def _load(self, partition: int) -> None:
+        context = self.context
+        items: list[tuple[bytes, bytes | None]] = []
+
+        def apply(records: Sequence[ConsumerRecord]) -> None:
+            items.extend((record.key, record.value) for record in records)
+
+        await context.reader.read(context.name("cooccurrence-changelog"), partition, None, apply)
+        shard: Shard[Row] = Shard(partition, self.rows)
+        mark = await read_rows("cooccurrence", shard, dict(items).items())
+        beginning = await context.reader.beginning(context.name("pairs"), partition)
+        check_mark(context, "pairs", partition, mark, beginning)
+        if mark is None:
+            shard.position = beginning
+        self._shards[partition] = shard
+
+    async def _tail(self, partitions: set[int]) -> None:
+        topic = self.context.name("pairs")
+        logs = [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        consumer = self._new_consumer()
+        await consumer.start()
+        try:
+            consumer.assign(logs)
+            for log in logs:
+                consumer.seek(log, self._shards[log.partition].position)
+            ends = await consumer.end_offsets(logs)
+            while True:
+                for fetched in (await consumer.getmany(*logs, timeout_ms=_POLL_MS)).values():
+                    for record in fetched:
+                        self._fold(record)
+                for log in logs:
+                    ends[log] = max(ends[log], consumer.highwater(log) or 0)
+                self.lag = sum(ends[log] - self._shards[log.partition].position for log in logs)
+                if not self.lag:
+                    self.loaded.set()
+                await asyncio.sleep(self.context.settings.tick_ms / 1000)
+        finally:
+            await consumer.stop()
+
+    def _fold(self, record: ConsumerRecord) -> None:
+        shard = self._shards[record.partition]
+        if record.offset > shard.position:
+            raise AccidentError(
+                f"{record.topic}/{record.partition} continues at offset {record.offset}, but the replica needs"
+                f" {shard.position}: the log was cut before it was read; restart this worker"
+            )
+        packed = PACKED_PAIRS.decode(record.value)
+        learn(shard, record.offset, packed, self.context.parameters)
+        shard.take_dirty()
+        observe_freshness(self.context, packed)
+
+    async def digests(self) -> list[PartitionDigest]:
+        """Return what every partition holds."""
+        return [await self._digest(shard) for _, shard in sorted(self._shards.items())]
+
+    async def _digest(self, shard: Shard[Row]) -> PartitionDigest:
+        position = shard.position
+        digest = hashlib.sha256()
+        events = 0.0
+        for count, item in enumerate(sorted(shard.keys), start=1):
+            row = self.rows[item]
+            events += row.events
+            digest.update(msgspec.msgpack.encode((item, row), order="deterministic"))
+            if count % _DIGEST_CHUNK == 0:
+                await asyncio.sleep(0)
+        is_steady = position == shard.position
+        rows = len(shard.keys)
+        return PartitionDigest(shard.partition, position, rows, events, digest.hexdigest() if is_steady else None)
+
+
+def observe_freshness(context: Context, packed: Packed[PairEntry]) -> None:
+    """Observe the seconds from an event's arrival in Kafka to its counts in this worker's replica."""
+    now = context.now_ms()
+    for timestamp in {entry.timestamp for entry in packed.entries}:
+        context.metrics.freshness_seconds.observe(max(0.0, now - timestamp) / 1000)

@@ -1,0 +1,169 @@
+"""The configuration: flags, then environment, then a TOML file, then the defaults below; frozen once read.
+
+Every field is a key of the TOML file and, upper-cased behind ``SIDECART_``, an environment variable
+(``state_dir`` is ``SIDECART_STATE_DIR``). The file is named by ``SIDECART_CONFIG``; without it there is none.
+"""
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.errors import ConfigurationError
+
+__all__ = ["ENVIRONMENT_PREFIX", "Settings", "load_settings"]
+
+ENVIRONMENT_PREFIX = "SIDECART_"
+
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,180}")
+_TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,60}")
+
+
+def _setting(default: Any, meaning: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its default, unit and range; see `load_settings` for where the values come from."""
+
+    bootstrap_servers: str = _setting("127.0.0.1:9092", "address of the broker, host:port, several with commas")
+    state_dir: Path = _setting(Path(".sidecart/state"), "folder of a worker's local tables; one for each worker")
+    metrics_port: int = _setting(9464, "port of /metrics, /live and /ready; one for each worker", 1, 65535)
+    metrics_host: str = _setting("127.0.0.1", "address that /metrics, /live and /ready listen on")
+    topic_prefix: str = _setting("", "put before the name of every topic and of the consumer group")
+    topic_browse: str = _setting("browse", "input: product views")
+    topic_add_to_cart: str = _setting("add-to-cart", "input: cart changes")
+    topic_orders: str = _setting("orders", "input: orders")
+    topic_dead_letters: str = _setting("dead-letters", "output: events that could not be accepted")
+    topic_session_events: str = _setting("session-events", "internal: accepted events, one order for each session")
+    topic_pairs: str = _setting("pairs", "internal: co-occurrence increments")
+    topic_tallies: str = _setting("tallies", "internal: what is counted in the KPI windows")
+    topic_suggestions: str = _setting("suggestions", "output: one message an accepted event")
+    topic_acceptance: str = _setting("acceptance", "output: outcomes of suggestions")
+    topic_acceptance_metrics: str = _setting("acceptance-metrics", "output: totals and rates by window")
+    replication_factor: int = _setting(1, "copies of each topic that `topics create` asks for", 1, 15)
+    session_gap_s: float = _setting(1800.0, "seconds without an event after which a session has ended", 1, 86_400)
+    attribution_window_s: float = _setting(1800.0, "seconds in which a suggestion can be accepted", 1, 86_400)
+    half_life_days: float = _setting(14.0, "days of event time after which a count weighs half", 0.01, 3650)
+    suggestions_max: int = _setting(4, "items in a suggestion, at most", 1, 20)
+    kpi_window_s: float = _setting(60.0, "length in seconds of a window of acceptance-metrics", 1, 86_400)
+    commit_interval_s: float = _setting(1.0, "seconds between flushes of the tables", 0.1, 60)
+    tick_ms: float = _setting(10.0, "milliseconds between two polls of the broker", 0, 1000)
+    session_timeout_s: float = _setting(10.0, "seconds after which a silent worker's partitions move", 6, 300)
+    log_level: str = _setting("info", "debug, info, warning or error")
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            _check_range(spec, getattr(self, spec.name))
+        if not _TOPIC_PREFIX.fullmatch(self.topic_prefix):
+            raise ConfigurationError(
+                f"topic_prefix={self.topic_prefix!r} is not a prefix of topic names: at most 60 of A-Z a-z 0-9 . _ -"
+            )
+        names: dict[str, str] = {}
+        for spec in dataclasses.fields(self):
+            if not spec.name.startswith("topic_") or spec.name == "topic_prefix":
+                continue
+            name = getattr(self, spec.name)
+            if not _TOPIC_NAME.fullmatch(name):
+                raise ConfigurationError(f"{spec.name}={name!r} is not a topic name: 1 to 180 of A-Z a-z 0-9 . _ -")
+            if name in names:
+                raise ConfigurationError(f"{spec.name} and {names[name]} name the same topic {name!r}")
+            names[name] = spec.name
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise ConfigurationError(f"log_level={self.log_level!r} is none of debug, info, warning, error")
+        for server in self.bootstrap_servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ConfigurationError(f"bootstrap_servers={self.bootstrap_servers!r}: {server!r} is not host:port")
+
+    @property
+    def servers(self) -> list[str]:
+        """The brokers' addresses, each as host:port."""
+        return [server.strip() for server in self.bootstrap_servers.split(",")]
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group, which is also the Faust application's id."""
+        return f"{self.topic_prefix}sidecart"
+
+
+def load_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
+    """Read the settings once.
+
+    Parameters
+    ----------
+    environment : mapping
+        Usually ``os.environ``; keys without ``SIDECART_`` are ignored.
+    **flags
+        Values from the command line, which win; a flag that is None was not given.
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown key, a value of the wrong type or out of range, or a file that cannot be read.
+    """
+    specs = {spec.name: spec for spec in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    file = environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    if file:
+        for key, value in _read_toml(Path(file)).items():
+            if key not in specs:
+                raise ConfigurationError(f"unknown key {key!r} in {file}; the keys are {', '.join(specs)}")
+            values[key] = _convert(specs[key], value, f"{key} in {file}")
+    for variable, text in environment.items():
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        if name not in specs:
+            raise ConfigurationError(f"unknown environment variable {variable}; is it spelt right?")
+        values[name] = _convert(specs[name], text, variable)
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = _convert(specs[name], value, "--" + name.replace("_", "-"))
+    return Settings(**values)
+
+
+#: Variables with our prefix that are not settings of a worker: the configuration file and the recorded data.
+_OTHER_VARIABLES = frozenset({f"{ENVIRONMENT_PREFIX}CONFIG", f"{ENVIRONMENT_PREFIX}DATA"})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the configuration file {path} is not valid TOML: {error}") from error
+
+
+def _convert(spec: "dataclasses.Field[Any]", value: Any, source: str) -> Any:
+    target = type(spec.default)
+    target = Path if issubclass(target, Path) else target
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Path)):
+        raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}")
+    if target in (str, Path):
+        if not isinstance(value, (str, Path)) or (not str(value) and spec.name != "topic_prefix"):
+            raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}")
+        return target(value)
+    try:
+        number = target(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}") from error
+    if number != number or (target is int and isinstance(value, float) and number != value):
+        raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}")
+    return number
+
+
+_NAMES = {str: "a text", Path: "a path", int: "a whole number", float: "a number"}
+
+
+def _check_range(spec: "dataclasses.Field[Any]", value: Any) -> None:
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    if low is not None and not low <= value <= high:
+        raise ConfigurationError(
+            f"{spec.name}={value!r} is out of range: {low:g} to {high:g}; it is {spec.metadata['meaning']}"
+        )

@@ -1,0 +1,197 @@
+"""What the stages with a table have in common: take over partitions, fold, flush rows and mark together."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from faust.types import TP
+
+from models.coverage import Verdict, Watermarks
+from models.errors import AccidentError
+from models.shard import Shard
+from streams.batching import RecordBatch
+from streams.context import Context
+from streams.store import Store
+from streams.wire import MARK_KEY, ROWS, Mark, decode_mark, encode_mark, row_id, row_key
+
+__all__ = ["TableStage", "check_mark", "read_rows"]
+
+RowT = TypeVar("RowT")
+
+#: Rows decoded before other tasks get a turn.
+_LOAD_CHUNK = 5_000
+
+
+class TableStage(ABC, Generic[RowT]):
+    """A stage that folds one internal log into one table.
+
+    Parameters
+    ----------
+    context : Context
+        Its surroundings.
+    store : Store
+        The table's store.
+    """
+
+    #: Name of the table, and the log's row in the table of topics.
+    table: str
+    log: str
+
+    def __init__(self, context: Context, store: Store) -> None:
+        self.context = context
+        self.shards: dict[int, Shard[RowT]] = {}
+        self._store = store
+        self._flushed: dict[int, int] = {}
+        self._generation = -1
+        #: A flush and a takeover exclude each other.
+        self._lock = asyncio.Lock()
+
+    # -- the fold
+
+    async def handle(self, batch: RecordBatch) -> None:
+        """Fold one batch; folding and queueing its outputs is one step without a pause."""
+        await self.context.outbox.room()
+        if batch.epoch == self.context.epoch():
+            self._fold(batch)
+
+    @abstractmethod
+    def _fold(self, batch: RecordBatch) -> None: ...
+
+    def _shard_of(self, partition: int, offset: int) -> Shard[RowT] | None:
+        """Return the shard that a record belongs to, None for a record that is already folded."""
+        shard = self.shards[partition]
+        if offset < shard.position:
+            return None
+        if offset > shard.position:
+            raise AccidentError(
+                f"{self.context.name(self.log)}/{partition} continues at offset {offset}, but {shard.position} is next:"
+                " the log was cut before it was read; raise its retention, and start anew from empty topics"
+            )
+        return shard
+
+    def _count(self, verdicts: list[Verdict]) -> None:
+        metrics, topic = self.context.metrics, self.log
+        for verdict in verdicts:
+            if verdict == "repeat":
+                metrics.repeats.labels(topic).inc()
+            elif verdict == "gap":
+                metrics.gaps.labels(topic).inc()
+
+    # -- ownership
+
+    async def take_over(self, owned: set[int], generation: int) -> None:
+        """Own exactly these partitions: fence, load, resume at the mark.
+
+        A partition that was owned in the generation just before is kept as it is: nobody else had it in between.
+        """
+        async with self._lock:
+            kept = owned & self.shards.keys() if generation == self._generation + 1 else set()
+            for partition in self.shards.keys() - kept:
+                self._let_go(partition)
+                if partition not in owned:
+                    await self._store.release(partition)
+            self._generation = generation
+            await asyncio.gather(*(self._take_over(partition) for partition in owned - kept))
+
+    def _let_go(self, partition: int) -> None:
+        del self.shards[partition]
+        self._flushed.pop(partition, None)
+
+    async def _take_over(self, partition: int) -> None:
+        started = monotonic()
+        await self._store.take_over(partition)
+        shard = self._new_shard(partition)
+        mark = await read_rows(self.table, shard, await self._store.load(partition))
+        beginning = await self.context.reader.beginning(self.context.name(self.log), partition)
+        check_mark(self.context, self.log, partition, mark, beginning)
+        if mark is None:
+            shard.position = beginning
+        await self._resume(shard, mark)
+        self._flushed[partition] = shard.position
+        self.shards[partition] = shard
+        self.context.metrics.load_seconds.labels(self.table).observe(monotonic() - started)
+
+    def _new_shard(self, partition: int) -> Shard[RowT]:
+        return Shard(partition)
+
+    async def _resume(self, shard: Shard[RowT], mark: Mark | None) -> None:
+        """Take up what the mark holds beside the rows' position."""
+
+    # -- the flush
+
+    async def flush(self) -> Mapping[TP, tuple[int, str]]:
+        """Make everything folded so far durable: outputs, then rows and mark; return what may be committed."""
+        async with self._lock:
+            changed = [shard for shard in self.shards.values() if shard.position != self._flushed[shard.partition]]
+            if not changed:
+                return {}
+            snapshots = [
+                (shard.partition, shard.position, self._rows(shard), encode_mark(self._mark(shard)))
+                for shard in changed
+            ]
+            await self.context.outbox.settled()
+            await asyncio.gather(*(self._store.flush(partition, rows, mark) for partition, _, rows, mark in snapshots))
+            for partition, position, _, _ in snapshots:
+                self._flushed[partition] = position
+            topic = self.context.name(self.log)
+            return {TP(topic, partition): (position, "") for partition, position, _, _ in snapshots}
+
+    def _rows(self, shard: Shard[RowT]) -> dict[bytes, bytes | None]:
+        encode = ROWS[self.table].encode
+        return {row_key(key): None if row is None else encode(row) for key, row in shard.take_dirty().items()}
+
+    def _mark(self, shard: Shard[RowT]) -> Mark:
+        return Mark(
+            position=shard.position,
+            watermarks=shard.watermarks.as_dict(),
+            newest=shard.newest,
+            log_id=self.context.info.topic_ids[self.log],
+            partitions=self.context.partitions,
+        )
+
+
+async def read_rows(table: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]]) -> Mark | None:
+    """Put the rows of a table partition into its shard, with the position of the mark, which is returned."""
+    decode = ROWS[table].decode
+    mark = None
+    for count, (key, value) in enumerate(items, start=1):
+        row = row_id(key)
+        if row is not None and value is not None:
+            shard.load(row, decode(value))
+        elif key == MARK_KEY and value is not None:
+            mark = decode_mark(value)
+        if count % _LOAD_CHUNK == 0:
+            await asyncio.sleep(0)
+    if mark is not None:
+        shard.position = mark.position
+        shard.watermarks = Watermarks(mark.watermarks)
+        shard.newest = mark.newest
+    return mark
+
+
+def check_mark(context: Context, log: str, partition: int, mark: Mark | None, beginning: int) -> None:
+    """Refuse a state that is not the fold of the log that is there now.
+
+    Raises
+    ------
+    AccidentError
+        The log was made again, has another partition count, or was cut before it was folded.
+    """
+    if mark is None:
+        return
+    topic = context.name(log)
+    anew = "to start anew use another topic_prefix, or delete all of Sidecart's topics, its group and state folders"
+    if mark.log_id != context.info.topic_ids[log]:
+        raise AccidentError(f"the topic {topic} was deleted and made again, so its counts cannot be continued: {anew}")
+    if mark.partitions != context.partitions:
+        raise AccidentError(
+            f"the topic {topic} had {mark.partitions} partitions and has {context.partitions}, which splits sessions"
+            f" and rows: {anew}"
+        )
+    if mark.position < beginning:
+        raise AccidentError(
+            f"{topic}/{partition} begins at offset {beginning}, but it was folded only up to {mark.position}: its"
+            f" retention is shorter than the outage was, and events are lost; {anew}"
+        )

@@ -1,0 +1,195 @@
+"""The Faust store of the three tables: opens, loads in bulk, flushes rows and mark together.
+
+Registered as ``sidecart://`` in the entry-point group ``faust.stores``. The local RocksDB is a cache of the changelog;
+its ``position`` is the changelog offset up to which it holds every row. A flush writes the changelog first, in one
+transaction that a later owner of the partition fences, then the local store in one batch.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import rocksdict
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+from faust.stores.rocksdb import Store as RocksDBStore
+from faust.types import TP
+
+from models.errors import InvariantError
+from streams.changelog import LogReader
+from streams.wire import MARK_KEY
+
+__all__ = ["Changelog", "Store"]
+
+_POSITION_KEY = b"p"
+
+#: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB.
+_BLOCK_CACHE_BYTES = 16 * 1024 * 1024
+_WRITE_BUFFER_BYTES = 8 * 1024 * 1024
+_OPEN_FILES = 200
+
+
+class Changelog:
+    """How a table partition's changelog is read and written.
+
+    Parameters
+    ----------
+    reader : LogReader
+        Reads it back.
+    new_producer : callable
+        Makes an unstarted producer from a transactional id, or from None where the broker has no transactions.
+    has_transactions : bool
+        False only on the embedded broker: there a former owner is not fenced.
+    """
+
+    def __init__(
+        self, reader: LogReader, new_producer: Callable[[str | None], AIOKafkaProducer], has_transactions: bool
+    ) -> None:
+        self.reader = reader
+        self.has_transactions = has_transactions
+        self._new_producer = new_producer
+
+    async def writer(self, topic: str, partition: int) -> AIOKafkaProducer:
+        """Start the producer of one partition; a former owner's can no longer write."""
+        producer = self._new_producer(f"{topic}-{partition}" if self.has_transactions else None)
+        await producer.start()
+        return producer
+
+    @asynccontextmanager
+    async def transaction(self, writer: AIOKafkaProducer) -> AsyncIterator[None]:
+        """Write in one transaction where there are any."""
+        if not self.has_transactions:
+            yield
+            return
+        async with writer.transaction():
+            yield
+
+
+class Store(RocksDBStore):  # type: ignore[misc]
+    """One table's rows on this worker, by partition; the stage asks for what it owns."""
+
+    changelog: Changelog
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._writers: dict[int, AIOKafkaProducer] = {}
+        self._ends: dict[TP, int] = {}
+
+    # -- what Faust calls
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Note the changelogs' ends: Faust's own recovery, message by message, then finds nothing to do."""
+        mine = [tp for tp in assigned if tp.topic == self.table.changelog_topic.get_topic_name()]
+        self._ends = dict(await self.app.consumer.highwaters(*mine)) if mine else {}
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Report the changelog as read: the rows are loaded in bulk by `load`."""
+        end = self._ends.get(tp)
+        return None if not end else end - 1
+
+    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+        """Do nothing: the position is written with the rows, by `flush` and `load`."""
+
+    async def stop(self) -> None:
+        """Close the partitions."""
+        for partition in list(self._dbs):
+            await self.release(partition)
+
+    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        path = self.partition_path(partition)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        options = _options()
+        if Path(path / "CURRENT").exists():
+            # Reopened without its column family's options the driver falls back to its defaults.
+            return rocksdict.Rdict(str(path), options=options, column_families={"default": _options()})
+        return rocksdict.Rdict(str(path), options=options)
+
+    # -- what the stages call
+
+    async def take_over(self, partition: int) -> None:
+        """Fence the former owner of a partition: its late rows and its open transaction are refused from now on."""
+        await self._close_writer(partition)
+        self._writers[partition] = await self.changelog.writer(self._topic, partition)
+
+    async def load(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Bring the local rows up to the changelog's end and return all of them, the mark among them."""
+        database = self._db_for_partition(partition)
+        position = database.get(_POSITION_KEY)
+        start = None if position is None else int(position)
+        batches = 0
+
+        def apply(records: Sequence[ConsumerRecord]) -> None:
+            nonlocal batches
+            batches += 1
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            for record in records:
+                if record.value is None:
+                    batch.delete(record.key)
+                else:
+                    batch.put(record.key, record.value)
+            batch.put(_POSITION_KEY, str(records[-1].offset + 1).encode())
+            database.write(batch)
+
+        await self.changelog.reader.read(self._topic, partition, start, apply)
+        return ((key, value) for key, value in database.items() if key != _POSITION_KEY)
+
+    async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:
+        """Make rows (None: dropped) and mark durable, together: changelog first, then the local store."""
+        writer = self._writers.get(partition)
+        if writer is None:
+            raise InvariantError(f"table {self.table_name}: flush of partition {partition}, which is not owned")
+        async with self.changelog.transaction(writer):
+            batch = writer.create_batch()
+            sent = []
+            for key, value in (*rows.items(), (MARK_KEY, mark)):
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    sent.append(await writer.send_batch(batch, self._topic, partition=partition))
+                    batch = writer.create_batch()
+                    batch.append(key=key, value=value, timestamp=None)
+            last = batch.record_count()
+            sent.append(await writer.send_batch(batch, self._topic, partition=partition))
+            acknowledged = [await future for future in sent]
+        local = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows.items():
+            if value is None:
+                local.delete(key)
+            else:
+                local.put(key, value)
+        local.put(MARK_KEY, mark)
+        local.put(_POSITION_KEY, str(acknowledged[-1].offset + last).encode())
+        self._db_for_partition(partition).write(local)
+
+    async def release(self, partition: int) -> None:
+        """Close a partition that is not owned any more."""
+        await self._close_writer(partition)
+        database = self._dbs.pop(partition, None)
+        if database is not None:
+            database.close()
+
+    @property
+    def _topic(self) -> str:
+        return str(self.table.changelog_topic.get_topic_name())
+
+    async def _close_writer(self, partition: int) -> None:
+        writer = self._writers.pop(partition, None)
+        if writer is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(writer.stop(), timeout=5)
+
+
+def _options() -> rocksdict.Options:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    table = rocksdict.BlockBasedOptions()
+    table.set_bloom_filter(10, block_based=False)
+    table.set_block_cache(rocksdict.Cache(_BLOCK_CACHE_BYTES))
+    options.set_block_based_table_factory(table)
+    return options

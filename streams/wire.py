@@ -1,0 +1,199 @@
+"""Bytes on the topics and in the tables: packed records, rows, marks and the JSON of the public topics.
+
+Internal records are msgpack arrays, one version byte in front:
+
+    session-events   [spans, [[span, offset, timestamp_ms, event], …]]              `models.suggesting.EventEntry`
+    pairs            [spans, [[span, offset, time_ms, timestamp_ms, increment], …]]  `models.learning.PairEntry`
+    tallies          [spans, [[span, offset, tally], …]]                            `models.measuring.TallyEntry`
+
+    span             [origin, start, end]: covers origin offsets (start, end]
+
+A table's keys are one letter and the row's id: ``r`` for a row, ``m`` alone for the mark.
+"""
+
+import base64
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from models.cooccurrence import Row
+from models.coverage import Packed
+from models.door import Rejected
+from models.errors import InvariantError
+from models.kpi import Window
+from models.learning import PairEntry
+from models.measuring import TallyEntry
+from models.session import Session
+from models.suggesting import EventEntry, Suggestion
+
+__all__ = [
+    "MARK_KEY",
+    "PACKED_EVENTS",
+    "PACKED_PAIRS",
+    "PACKED_TALLIES",
+    "ROWS",
+    "DoorMark",
+    "Mark",
+    "PackedCodec",
+    "RowCodec",
+    "dead_letter",
+    "decode_door_mark",
+    "decode_mark",
+    "decode_suggestion",
+    "encode_door_mark",
+    "encode_json",
+    "encode_mark",
+    "row_id",
+    "row_key",
+]
+
+_VERSION = b"\x01"
+
+MARK_KEY = b"m"
+_ROW_LETTER = b"r"
+
+EntryT = TypeVar("EntryT")
+RowT = TypeVar("RowT")
+
+_pack = msgspec.msgpack.Encoder()
+_json = msgspec.json.Encoder()
+
+
+class PackedCodec(Generic[EntryT]):
+    """Encodes and decodes the packed records of one internal topic."""
+
+    def __init__(self, entry: type[EntryT]) -> None:
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Packed[entry])  # type: ignore[valid-type]
+
+    def encode(self, packed: Packed[EntryT]) -> bytes:
+        """Return the record's value."""
+        return _VERSION + _pack.encode(packed)
+
+    def decode(self, value: bytes) -> Packed[EntryT]:
+        """Read a record's value; raises InvariantError for bytes that no Sidecart wrote."""
+        if value[:1] != _VERSION:
+            raise InvariantError(f"a packed record starts with {value[:1]!r}, not with version {_VERSION!r}")
+        try:
+            packed: Packed[EntryT] = self._decoder.decode(memoryview(value)[1:])
+        except msgspec.DecodeError as error:
+            raise InvariantError(f"a packed record cannot be read: {error}") from error
+        return packed
+
+
+PACKED_EVENTS = PackedCodec(EventEntry)
+PACKED_PAIRS = PackedCodec(PairEntry)
+PACKED_TALLIES = PackedCodec(TallyEntry)
+
+
+class RowCodec(Generic[RowT]):
+    """Encodes and decodes the rows of one table."""
+
+    def __init__(self, row: type[RowT]) -> None:
+        self._decoder: msgspec.msgpack.Decoder[RowT] = msgspec.msgpack.Decoder(row)
+
+    def encode(self, row: RowT) -> bytes:
+        """Return the value of a row."""
+        return _pack.encode(row)
+
+    def decode(self, value: bytes) -> RowT:
+        """Read the value of a row."""
+        return self._decoder.decode(value)
+
+
+#: The codec of each table's rows.
+ROWS: dict[str, RowCodec[Any]] = {
+    "sessions": RowCodec(Session),
+    "cooccurrence": RowCodec(Row),
+    "kpi": RowCodec(Window),
+}
+
+
+def row_key(row: str) -> bytes:
+    """Return the key of a row in table and changelog."""
+    return _ROW_LETTER + row.encode()
+
+
+def row_id(key: bytes) -> str | None:
+    """Return the id of the row that a key names, None for the mark."""
+    return key[1:].decode() if key[:1] == _ROW_LETTER else None
+
+
+class Mark(msgspec.Struct):
+    """How far the rows of one table partition are the fold of their log; written with them, atomically.
+
+    `position` is the offset of the next log record; `watermarks` what was applied, by origin; `newest` the greatest
+    event time; `log_id` and `partitions` say which log it was. `chains` holds the last end sent to each target by
+    output topic, `published_end` the end of the own `suggestions` partition (both: suggest); `pending` the windows
+    whose totals were not yet published (measure).
+    """
+
+    position: int
+    watermarks: dict[str, int]
+    newest: int
+    log_id: str
+    partitions: int
+    chains: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
+    published_end: int = 0
+    pending: list[str] = msgspec.field(default_factory=list)
+
+
+class DoorMark(msgspec.Struct):
+    """What ingest's offset commit carries: the last end sent to each target, and which topic was read."""
+
+    chain: dict[int, int]
+    log_id: str
+
+
+_mark_decoder = msgspec.msgpack.Decoder(Mark)
+_door_mark_decoder = msgspec.msgpack.Decoder(DoorMark)
+_suggestion_decoder = msgspec.json.Decoder(Suggestion)
+
+
+def encode_mark(mark: Mark) -> bytes:
+    """Return the value of a table's mark."""
+    return _pack.encode(mark)
+
+
+def decode_mark(value: bytes) -> Mark:
+    """Read the value of a table's mark."""
+    return _mark_decoder.decode(value)
+
+
+def encode_door_mark(mark: DoorMark) -> str:
+    """Return the metadata of an offset commit: text, at most 4 kB for 600 targets."""
+    return base64.b64encode(_pack.encode(mark)).decode()
+
+
+def decode_door_mark(metadata: str) -> DoorMark | None:
+    """Read the metadata of an offset commit; None where another program committed."""
+    try:
+        return _door_mark_decoder.decode(base64.b64decode(metadata, validate=True))
+    except (ValueError, msgspec.DecodeError):
+        return None
+
+
+def encode_json(message: object) -> bytes:
+    """Return a message of a public topic."""
+    return _json.encode(message)
+
+
+def decode_suggestion(value: bytes) -> Suggestion:
+    """Read back a message of `suggestions`."""
+    return _suggestion_decoder.decode(value)
+
+
+def dead_letter(topic: str, rejected: Rejected) -> bytes:
+    """Return the message of `dead-letters` for a refused record; key and value are base64, null where they were."""
+    record = rejected.record
+    return _json.encode(
+        {
+            "reason": rejected.reason,
+            "detail": rejected.detail,
+            "topic": topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": record.key,
+            "value": record.value,
+        }
+    )

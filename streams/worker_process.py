@@ -1,0 +1,103 @@
+"""One `sidecart worker` as a process of its own, which never outlives the process that started it."""
+
+import contextlib
+import http.client
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from streams.settings import Settings
+
+__all__ = ["WorkerProcess"]
+
+_HOST: Final = "127.0.0.1"
+_HTTP_TIMEOUT_S: Final = 1.0
+#: Seconds for a clean end, which includes a last flush of the tables.
+_STOP_S: Final = 10.0
+
+#: Kills the worker when this process ends in whatever way: only then does `read` meet the end of its pipe. A clean
+#: stop sends a line first.
+_GUARD: Final = 'read -r line || kill -KILL "$1"'
+
+
+class WorkerProcess:
+    """A worker with its output in a file.
+
+    Parameters
+    ----------
+    settings : Settings
+        Broker, state folder and metrics port of the worker; everything else it reads from the environment itself.
+    log_file : Path
+        Where its output goes.
+    """
+
+    def __init__(self, settings: Settings, log_file: Path) -> None:
+        self._settings = settings
+        self._log_file = log_file
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        # A session of its own: Ctrl-C reaches us, and we end the worker before its broker.
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._guard = subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._process.kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None and self._guard is not None
+        try:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_S)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._guard.communicate(b"\n")
+
+    @property
+    def exit_code(self) -> int | None:
+        """The worker's exit code; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def is_ready(self) -> bool:
+        """Ask the worker whether it is recovered and caught up; no answer counts as no."""
+        # Not urllib: a proxy from the environment must not be asked for our own machine.
+        connection = http.client.HTTPConnection(_HOST, self._settings.metrics_port, timeout=_HTTP_TIMEOUT_S)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def log_tail(self, lines: int) -> str:
+        """Return the last lines of the worker's output, each indented."""
+        text = self._log_file.read_text(encoding="utf-8", errors="replace")
+        return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])
+
+    def _command(self) -> list[str]:
+        settings = self._settings
+        return [
+            *(sys.executable, "-m", "streams.cli.main", "worker"),
+            *("--bootstrap-servers", settings.bootstrap_servers),
+            *("--state-dir", str(settings.state_dir)),
+            *("--metrics-port", str(settings.metrics_port)),
+        ]

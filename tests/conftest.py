@@ -1,0 +1,36 @@
+"""Fixtures for every test: one real broker for the whole run, and settings that no other test shares."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.errors import BrokerError
+from streams.brokers.kafka import KafkaBroker
+from streams.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A running Apache Kafka; without Java or Maven the test is skipped, or fails where CI=true."""
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.install()
+    except BrokerError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must run the tests on Kafka: {error}")
+        pytest.skip(str(error))
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def settings(kafka: KafkaBroker, tmp_path: Path) -> Settings:
+    """Settings for `kafka` with a topic prefix of the test's own."""
+    return Settings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic_prefix=f"test-{uuid.uuid4().hex[:12]}-",
+        state_dir=tmp_path / "state",
+    )

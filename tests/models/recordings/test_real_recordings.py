@@ -1,0 +1,125 @@
+"""The readers against the publishers' own files, counted a second time with csv and Counter.
+
+The files are looked for in the folder SIDECART_DATA, or in shared/data beside the project.
+"""
+
+import csv
+import gzip
+import json
+import os
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from models.parameters import DEFAULTS
+from models.recordings.formats import read_events
+from models.recordings.record import BadLines, Recorded
+from models.records import TIME_MAX_MS, accept
+
+DATA = Path(os.environ.get("SIDECART_DATA") or Path(__file__).parents[4] / "shared" / "data")
+FILES = {
+    "taobao": "taobao/user_behavior.csv.gz",
+    "rees46": "rees46/2019-Oct.head.csv.gz",
+    "retailrocket": "retailrocket/events.csv.gz",
+    "otto": "otto/train.jsonl.gz",
+}
+
+
+def text_of(name: str) -> list[str]:
+    path = DATA / FILES[name]
+    if not path.exists():
+        message = f"{path} is missing: set SIDECART_DATA to the folder with the recorded files"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return file.readlines()
+
+
+def events_of(name: str) -> list[Recorded]:
+    bad_lines = BadLines()
+    events = list(read_events(text_of(name), name, bad_lines))
+    assert bad_lines.total == 0
+    return events
+
+
+def kinds(events: list[Recorded]) -> dict[str, int]:
+    return dict(Counter(each.kind for each in events))
+
+
+def items(events: list[Recorded], kind: str) -> Counter[str]:
+    """Count the items of a kind's events, order lines each by itself."""
+    if kind == "orders":
+        return Counter(line["item_id"] for each in events if each.kind == kind for line in each.event["lines"])
+    return Counter(each.event["item_id"] for each in events if each.kind == kind)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_events_are_in_time_order_unique_and_acceptable(name: str) -> None:
+    events = events_of(name)
+    assert all(one.time_ms <= next_.time_ms for one, next_ in pairwise(events))
+    assert len({(each.event["session_id"], each.event["event_id"]) for each in events}) == len(events)
+    orders = [each.event["order_id"] for each in events if each.kind == "orders"]
+    assert len(set(orders)) == len(orders)
+    for kind, event, time_ms in events:
+        assert accept(kind, json.dumps(event).encode(), TIME_MAX_MS, DEFAULTS).time == time_ms
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_second_reading_repeats_the_first(name: str) -> None:
+    assert events_of(name) == events_of(name)
+
+
+def test_no_row_of_taobao_is_lost() -> None:
+    rows = list(csv.reader(text_of("taobao")))
+    orders = Counter((user, second) for user, _, _, behaviour, second in rows if behaviour == "buy")
+    rows_in_orders = orders.total()
+    events = events_of("taobao")
+    assert kinds(events) == {"browse": 92_454, "add-to-cart": 5_446, "orders": len(orders)}
+    assert len(rows) == len(events) + rows_in_orders - len(orders) == 100_001
+    assert items(events, "browse") == Counter(row[1] for row in rows if row[3] in ("pv", "fav"))
+    assert items(events, "add-to-cart") == Counter(row[1] for row in rows if row[3] == "cart")
+    assert items(events, "orders") == Counter(row[1] for row in rows if row[3] == "buy")
+
+
+def test_sessions_of_taobao_are_as_many_as_gaps() -> None:
+    times: dict[str, list[int]] = {}
+    for user, _, _, _, second in csv.reader(text_of("taobao")):
+        times.setdefault(user, []).append(int(second))
+    expected = sum(
+        1 + sum(later - earlier > 1800 for earlier, later in pairwise(sorted(seconds))) for seconds in times.values()
+    )
+    assert len({each.event["session_id"] for each in events_of("taobao")}) == expected
+
+
+def test_no_row_of_rees46_is_lost() -> None:
+    rows = list(csv.DictReader(text_of("rees46")))
+    events = events_of("rees46")
+    orders = {(row["user_session"], row["event_time"]) for row in rows if row["event_type"] == "purchase"}
+    assert kinds(events) == {"browse": 17_055, "add-to-cart": 165, "orders": len(orders)}
+    for event_type, kind in (("view", "browse"), ("cart", "add-to-cart"), ("purchase", "orders")):
+        assert items(events, kind) == Counter(row["product_id"] for row in rows if row["event_type"] == event_type)
+    paid = sum(line.get("price", 0) for each in events if each.kind == "orders" for line in each.event["lines"])
+    assert paid == pytest.approx(sum(float(row["price"]) for row in rows if row["event_type"] == "purchase"))
+    assert {each.event["session_id"] for each in events} == {row["user_session"] for row in rows}
+
+
+def test_no_row_of_retailrocket_is_lost() -> None:
+    rows = list(csv.DictReader(text_of("retailrocket")))
+    events = events_of("retailrocket")
+    orders = {(row["visitorid"], row["transactionid"]) for row in rows if row["event"] == "transaction"}
+    assert kinds(events) == {"browse": 9_076, "add-to-cart": 263, "orders": len(orders)}
+    for event, kind in (("view", "browse"), ("addtocart", "add-to-cart"), ("transaction", "orders")):
+        assert items(events, kind) == Counter(row["itemid"] for row in rows if row["event"] == event)
+
+
+def test_no_event_of_otto_is_lost() -> None:
+    sessions = [json.loads(line) for line in text_of("otto")]
+    rows = [(session["session"], each) for session in sessions for each in session["events"]]
+    events = events_of("otto")
+    orders = {(session, each["ts"]) for session, each in rows if each["type"] == "orders"}
+    assert kinds(events) == {"browse": 800, "add-to-cart": 52, "orders": len(orders)}
+    for type_, kind in (("clicks", "browse"), ("carts", "add-to-cart"), ("orders", "orders")):
+        assert items(events, kind) == Counter(str(each["aid"]) for _, each in rows if each["type"] == type_)
