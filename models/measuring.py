@@ -33,7 +33,7 @@ def window_key(row: str) -> WindowKey:
 
 def measure(
     shard: KpiShard, offset: int, packed: Packed[TallyEntry], parameters: Parameters
-) -> tuple[list[Verdict], set[str]]:
+) -> tuple[list[Verdict], set[str], dict[str, Window]]:
     """Fold one record of `tallies` into its windows, in place.
 
     A window further behind the newest one than ``kpi_retention_ms`` is closed for good: its row is dropped and what
@@ -45,9 +45,11 @@ def measure(
         The verdict on each span.
     changed : set of str
         The keys of the rows whose totals changed.
+    closed : dict of str to Window
+        The rows that were dropped, by key, with their last totals.
     """
     if offset < shard.position:
-        return ["repeat"] * len(packed.spans), set()
+        return ["repeat"] * len(packed.spans), set(), {}
     shard.position = offset + 1
     after, verdicts = shard.watermarks.admit(packed.spans)
     changed: set[str] = set()
@@ -63,9 +65,10 @@ def measure(
         add(window, tally)
         shard.put(key, window)
         changed.add(key)
+    closed: dict[str, Window] = {}
     if shard.newest > before:
         oldest = shard.newest - parameters.kpi_retention_ms
         for key in [key for key in shard.keys if window_key(key)[0] < oldest]:
+            closed[key] = shard.rows[key]
             shard.drop(key)
-            changed.discard(key)
-    return verdicts, changed
+    return verdicts, changed - closed.keys(), closed

@@ -68,8 +68,13 @@ class Clients:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
-            fetch_max_wait_ms=500 if self._has_transactions else 5,
+            fetch_max_wait_ms=fetch_wait_ms(self._has_transactions),
         )
+
+
+def fetch_wait_ms(has_transactions: bool) -> int:
+    """Return how long a fetch may wait: any record ends the wait, except on the embedded broker."""
+    return 500 if has_transactions else 5
 
 
 class Worker:
@@ -110,6 +115,7 @@ class Worker:
         consumer = self.consumer
         consumer.checkpoints = self.pipeline
         consumer.tick_s = settings.tick_ms / 1000
+        consumer.fetch_max_wait_ms = fetch_wait_ms(has_transactions)
         self.watchdog = Watchdog(self._failure)
         self.health = HealthServer(
             settings.metrics_host,

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 __all__ = ["Metrics"]
 
@@ -39,6 +39,11 @@ class Metrics:
         self.replica_lag = gauge("replica_lag_records", "Packed records of `pairs` that the replica has not folded")
         self.recovering = gauge("recovering", "1 while tables are being recovered or partitions rebalanced")
         self.ready = gauge("ready", "1 when recovered, caught up and not rebalancing")
+        ProcessCollector(registry=registry)
+        for topic in ("session-events", "pairs", "tallies"):
+            # Children that exist from the start: the first repeat or gap is seen as an increase.
+            self.repeats.labels(topic)
+            self.gaps.labels(topic)
         build = Info("sidecart_build", "Version of Sidecart", registry=registry)
         build.info({"version": version("sidecart")})
 

@@ -13,8 +13,8 @@ __all__ = ["Message", "Outbox", "Published"]
 #: Key and value of a message.
 Message = tuple[bytes | None, bytes]
 
-#: Bytes not yet acknowledged above which the stages wait: a few seconds' output.
-_BACKLOG_BYTES = 16 * 1024 * 1024
+#: Bytes not yet acknowledged above which the stages wait: about a second's output, which a flush has to wait for.
+_BACKLOG_BYTES = 4 * 1024 * 1024
 
 
 class Published(NamedTuple):

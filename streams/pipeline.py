@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from faust.types import TP
@@ -51,11 +52,14 @@ class Pipeline:
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
         """Flush all stages side by side; an error that stops one stops the process before the commit."""
+        started = monotonic()
         try:
-            flushed = await asyncio.gather(*(stage.flush() for stage in (self.ingest, *self.table_stages)))
+            flushed = await asyncio.gather(self.ingest.flush(), *(stage.flush() for stage in self.table_stages))
         except Exception as error:
             self.context.die(error)
             raise
+        if any(flushed):
+            self.context.metrics.flush_seconds.observe(monotonic() - started)
         return {tp: offset for offsets in flushed for tp, offset in offsets.items()}
 
     async def take_over(self, stage: TableStage[Any], owned: Callable[[], set[int]], generation: int) -> None:

@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 
 from models.cooccurrence import Row
 from models.coverage import Packed
+from models.decay import growth
 from models.errors import AccidentError
 from models.learning import PairEntry, learn
 from models.shard import Shard
@@ -31,7 +32,8 @@ _DIGEST_CHUNK = 500
 class PartitionDigest(msgspec.Struct):
     """What one partition of a replica holds; two workers at the same position must agree in all of it.
 
-    `events` is the sum of the decayed item counts; `digest` a hash of all rows, null when rows changed meanwhile.
+    `events` counts the items' arrivals, decayed to the newest one; `digest` hashes all rows, null when they changed
+    meanwhile.
     """
 
     partition: int
@@ -152,7 +154,7 @@ class Replica:
         events = 0.0
         for count, item in enumerate(sorted(shard.keys), start=1):
             row = self.rows[item]
-            events += row.events
+            events += row.events / growth(shard.newest, row.epoch, self.context.parameters.half_life_ms)
             digest.update(msgspec.msgpack.encode((item, row), order="deterministic"))
             if count % _DIGEST_CHUNK == 0:
                 await asyncio.sleep(0)

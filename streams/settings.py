@@ -141,8 +141,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _convert(spec: "dataclasses.Field[Any]", value: Any, source: str) -> Any:
-    target = type(spec.default)
-    target = Path if issubclass(target, Path) else target
+    target: type[Any] = Path if isinstance(spec.default, Path) else type(spec.default)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Path)):
         raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}")
     if target in (str, Path):

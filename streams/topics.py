@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from models.records import Kind
 from streams.settings import Settings
 
 __all__ = ["INPUTS", "MAX_RECORD_BYTES", "TABLES", "Role", "Topic", "changelog_name", "topic_table"]
@@ -15,7 +16,7 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 TABLES = ("sessions", "cooccurrence", "kpi")
 
 #: The three input topics, by the kind of their events.
-INPUTS = ("browse", "add-to-cart", "orders")
+INPUTS: tuple[Kind, ...] = ("browse", "add-to-cart", "orders")
 
 _DAY_MS = 24 * 3600 * 1000
 

@@ -3,6 +3,8 @@
 import asyncio
 from time import monotonic
 
+from aiokafka.structs import ConsumerRecord
+
 from models.kpi import Window, metrics_message
 from models.measuring import measure, window_key
 from models.shard import Shard
@@ -43,18 +45,24 @@ class Measure(TableStage[Window]):
         for record in batch.records:
             shard = self._shard_of(record.partition, record.offset)
             if shard is not None:
-                packed = PACKED_TALLIES.decode(record.value)
-                verdicts, changed = measure(shard, record.offset, packed, self.context.parameters)
-                self._count(verdicts)
-                for key in changed:
-                    self._changes[record.partition].setdefault(key, _Change(now)).last = now
+                self._measure(shard, record, now)
+
+    def _measure(self, shard: Shard[Window], record: ConsumerRecord, now: float) -> None:
+        packed = PACKED_TALLIES.decode(record.value)
+        verdicts, changed, closed = measure(shard, record.offset, packed, self.context.parameters)
+        self._count(verdicts)
+        changes = self._changes[shard.partition]
+        for key in changed:
+            changes.setdefault(key, _Change(now)).last = now
+        for key, window in closed.items():
+            if changes.pop(key, None):
+                self._publish(shard, key, window)
 
     async def publish_forever(self) -> None:
         """Publish changed windows as they fall due: quiet for two seconds, or changing for a window's length."""
         while True:
             await asyncio.sleep(_CHECK_S)
-            if not self._lock.locked():
-                self.publish_due(monotonic())
+            self.publish_due(monotonic())
 
     def publish_due(self, now: float) -> None:
         """Publish the windows that are due at `now` on the monotonic clock."""
@@ -66,9 +74,7 @@ class Measure(TableStage[Window]):
             ]
             for key in due:
                 del changes[key]
-                window = shard.rows.get(key)
-                if window is not None:
-                    self._publish(shard, key, window)
+                self._publish(shard, key, shard.rows[key])
 
     def _publish(self, shard: Shard[Window], key: str, window: Window) -> None:
         message = metrics_message(window_key(key), window, shard.position, self.context.parameters)
@@ -77,7 +83,8 @@ class Measure(TableStage[Window]):
 
     async def _resume(self, shard: Shard[Window], mark: Mark | None) -> None:
         now = monotonic()
-        self._changes[shard.partition] = {key: _Change(now) for key in (mark.pending if mark else ())}
+        pending = mark.pending if mark else []
+        self._changes[shard.partition] = {key: _Change(now) for key in pending if key in shard.keys}
 
     def _mark(self, shard: Shard[Window]) -> Mark:
         mark = super()._mark(shard)
