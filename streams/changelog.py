@@ -49,8 +49,8 @@ class LogReader:
             end = (await consumer.end_offsets([log]))[log]
             if start is not None and start > end:
                 raise AccidentError(
-                    f"{topic}/{partition} ends at offset {end}, but was read up to {start} before: the topic was deleted"
-                    " or cut; restore it, or remove the state folder and the consumer group to start anew"
+                    f"{topic}/{partition} ends at offset {end}, but was read up to {start} before: the topic was"
+                    " deleted or cut; restore it, or remove the state folder and the consumer group to start anew"
                 )
             position = max(beginning, start or 0)
             consumer.seek(log, position)
@@ -74,7 +74,6 @@ class LogReader:
         consumer = self._new_consumer()
         await consumer.start()
         try:
-            beginning: int = (await consumer.beginning_offsets([log]))[log]
-            return beginning
+            return int((await consumer.beginning_offsets([log]))[log])
         finally:
             await consumer.stop()

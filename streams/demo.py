@@ -18,6 +18,7 @@ from rich.console import Console
 
 from models.attribution import Outcome
 from models.errors import BrokerError
+from models.records import Kind
 from models.simulation import Shop
 from models.suggesting import Suggestion
 from streams.admin import CLIENT_CONFIG, EMBEDDED_PARTITIONS, create_topics
@@ -198,7 +199,7 @@ class _ShopProducer:
         self._producer = Producer({**CLIENT_CONFIG, "bootstrap.servers": settings.bootstrap_servers, "linger.ms": 0})
         self._failure: str | None = None
 
-    def send(self, kind: str, key: str, value: bytes) -> None:
+    def send(self, kind: Kind, key: str, value: bytes) -> None:
         """Hand over one event for sending."""
         self._producer.produce(self._topics[kind], key=key, value=value, on_delivery=self._on_delivery)
 

@@ -85,6 +85,14 @@ class Settings:
         """The brokers' addresses, each as host:port."""
         return [server.strip() for server in self.bootstrap_servers.split(",")]
 
+    def as_environment(self) -> dict[str, str]:
+        """Return the variables by which another process reads the same settings."""
+        return {
+            f"{ENVIRONMENT_PREFIX}{spec.name.upper()}": str(getattr(self, spec.name))
+            for spec in dataclasses.fields(self)
+            if getattr(self, spec.name) != spec.default
+        }
+
     @property
     def group_id(self) -> str:
         """The consumer group, which is also the Faust application's id."""

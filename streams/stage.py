@@ -124,7 +124,7 @@ class TableStage(ABC, Generic[RowT]):
     async def flush(self) -> Mapping[TP, tuple[int, str]]:
         """Make everything folded so far durable: outputs, then rows and mark; return what may be committed."""
         async with self._lock:
-            changed = [shard for shard in self.shards.values() if shard.position != self._flushed[shard.partition]]
+            changed = [shard for shard in self.shards.values() if shard.position != self._flushed.get(shard.partition)]
             if not changed:
                 return {}
             snapshots = [

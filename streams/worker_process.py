@@ -2,13 +2,14 @@
 
 import contextlib
 import http.client
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from streams.settings import Settings
+from streams.settings import ENVIRONMENT_PREFIX, Settings
 
 __all__ = ["WorkerProcess"]
 
@@ -28,7 +29,7 @@ class WorkerProcess:
     Parameters
     ----------
     settings : Settings
-        Broker, state folder and metrics port of the worker; everything else it reads from the environment itself.
+        All settings of the worker, given to it in its environment.
     log_file : Path
         Where its output goes.
     """
@@ -43,7 +44,12 @@ class WorkerProcess:
         # A session of its own: Ctrl-C reaches us, and we end the worker before its broker.
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, "-m", "streams.cli.main", "worker"],
+                env=_environment(self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             self._guard = subprocess.Popen(
@@ -72,6 +78,12 @@ class WorkerProcess:
             self._guard.communicate(b"\n")
 
     @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The worker's exit code; None while it runs."""
         return None if self._process is None else self._process.poll()
@@ -93,11 +105,7 @@ class WorkerProcess:
         text = self._log_file.read_text(encoding="utf-8", errors="replace")
         return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])
 
-    def _command(self) -> list[str]:
-        settings = self._settings
-        return [
-            *(sys.executable, "-m", "streams.cli.main", "worker"),
-            *("--bootstrap-servers", settings.bootstrap_servers),
-            *("--state-dir", str(settings.state_dir)),
-            *("--metrics-port", str(settings.metrics_port)),
-        ]
+
+def _environment(settings: Settings) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    return inherited | settings.as_environment()

@@ -72,6 +72,9 @@ class Measure(TableStage[Window]):
             due = [
                 key for key, change in changes.items() if now - change.last >= _QUIET_S or now - change.first >= longest
             ]
+            if due:
+                # The next flush writes the mark anew: what is published is pending no more.
+                self._flushed.pop(partition, None)
             for key in due:
                 del changes[key]
                 self._publish(shard, key, shard.rows[key])

@@ -1,0 +1,41 @@
+# Everything runs in .venv, made on first use from the pins in constraints.txt.
+PYTHON ?= python3
+BROKER ?= embedded
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check unit integration format clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(STAMP) ## Simulated shop, broker and worker at once [BROKER=embedded|kafka] [SECONDS=60]
+	@$(BIN)/sidecart demo --broker $(BROKER) $(if $(SECONDS),--seconds $(SECONDS))
+
+test: check unit integration ## Checks and all tests; needs Java 17 and Maven for Apache Kafka
+
+check: $(STAMP) ## Format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMP) ## Tests without a broker of their own, and the doctests
+	$(BIN)/pytest -m "not kafka" --doctest-modules models streams tests
+
+integration: $(STAMP) ## Tests on a real Apache Kafka, which they start
+	$(BIN)/pytest -m kafka
+
+format: $(STAMP) ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was made: environment, caches, local state
+	rm -rf $(VENV) .sidecart deploy/kafka/target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidecart needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,73 @@
+"""Forward decay grows by the half-life, and rescaling loses nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.decay import EPOCH_HALF_LIVES, epoch_of, growth, rescale
+
+HALF_LIFE_MS = 1_000
+EPOCH_MS = EPOCH_HALF_LIVES * HALF_LIFE_MS
+
+times = st.integers(-10 * EPOCH_MS, 10 * EPOCH_MS)
+weights = st.floats(1e-9, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "epoch", "expected"),
+    [(0, 0, 1.0), (1_000, 0, 2.0), (3_000, 0, 8.0), (-1_000, 0, 0.5), (EPOCH_MS, 1, 1.0), (EPOCH_MS - 2_000, 1, 0.25)],
+)
+def test_growth_doubles_with_each_half_life_from_the_start_of_the_epoch(
+    time_ms: int, epoch: int, expected: float
+) -> None:
+    assert growth(time_ms, epoch, HALF_LIFE_MS) == expected
+
+
+def test_half_a_half_life_grows_by_the_root_of_two() -> None:
+    assert growth(500, 0, HALF_LIFE_MS) == pytest.approx(1.414_213_562, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "expected"),
+    [(0, 0), (EPOCH_MS - 1, 0), (EPOCH_MS, 1), (EPOCH_MS + 1, 1), (-1, -1), (-EPOCH_MS, -1), (-EPOCH_MS - 1, -2)],
+)
+def test_an_epoch_starts_at_its_first_millisecond(time_ms: int, expected: int) -> None:
+    assert epoch_of(time_ms, HALF_LIFE_MS) == expected
+
+
+def test_growth_within_an_epoch_stays_far_from_overflow() -> None:
+    assert 1.0 <= growth(EPOCH_MS - 1, 0, HALF_LIFE_MS) < 2.0**32
+
+
+def test_one_epoch_later_a_stored_weight_is_2_to_the_minus_32() -> None:
+    assert rescale(1) == 1 / 4_294_967_296
+    assert rescale(0) == 1.0
+    assert rescale(2) == rescale(1) * rescale(1)
+
+
+@given(weight=weights, epochs=st.integers(0, 20))
+def test_rescaling_is_exact(weight: float, epochs: int) -> None:
+    assert weight * rescale(epochs) * 2.0 ** (32 * epochs) == weight
+
+
+@given(time_ms=times, first=st.integers(-5, 5), second=st.integers(-5, 5))
+def test_growth_in_a_later_epoch_is_the_rescaled_growth_in_an_earlier_one(
+    time_ms: int, first: int, second: int
+) -> None:
+    earlier, later = sorted((first, second))
+    expected = growth(time_ms, earlier, HALF_LIFE_MS) * rescale(later - earlier)
+    assert growth(time_ms, later, HALF_LIFE_MS) == pytest.approx(expected, rel=1e-9)
+
+
+@given(start=times, middle=times, end=times)
+def test_decay_composes(start: int, middle: int, end: int) -> None:
+    def decay(since: int, now: int) -> float:
+        return growth(since, 0, HALF_LIFE_MS) / growth(now, 0, HALF_LIFE_MS)
+
+    assert decay(start, middle) * decay(middle, end) == pytest.approx(decay(start, end), rel=1e-9)
+
+
+@given(first=times, second=times, epoch=st.integers(-5, 5))
+def test_the_ratio_of_two_weights_does_not_depend_on_the_epoch(first: int, second: int, epoch: int) -> None:
+    ratio = growth(first, epoch, HALF_LIFE_MS) / growth(second, epoch, HALF_LIFE_MS)
+    assert ratio == pytest.approx(2.0 ** ((first - second) / HALF_LIFE_MS), rel=1e-9)
