@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of a batch on its way to the broker.
 _PRODUCER_BATCH_BYTES = 512 * 1024
-_GAUGE_S = 2.0
+_GAUGE_S = 1.0
 
 
 class Clients:
@@ -125,6 +125,8 @@ class Worker:
             self.readiness,
             self._replica_page,
         )
+        self.metrics.ready.set_function(lambda: not self.readiness())
+        self.metrics.recovering.set_function(lambda: self.app.rebalancing or not self.pipeline.is_recovered)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -172,6 +174,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.health.start()
         await self._producer.start()
+        for topic in self.context.topics.values():
+            await self._producer.partitions_for(topic.name)  # or the first event would wait for it
         self.watchdog.start()
         self._tasks = [
             asyncio.create_task(self._beat()),
@@ -215,8 +219,6 @@ class Worker:
             metrics.table_rows.labels(stage.table).set(rows)
         metrics.replica_rows.set(len(self.replica.rows))
         metrics.replica_lag.set(self.replica.lag)
-        metrics.recovering.set(not self.pipeline.is_recovered or self.app.rebalancing)
-        metrics.ready.set(not self.readiness())
 
     def _replica_page(self) -> Any:
         assert self._loop is not None

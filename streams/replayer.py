@@ -12,18 +12,15 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 import msgspec
 from confluent_kafka import KafkaException, Producer
 
-from models.errors import BrokerError, RecordingError, TopicError
+from models.errors import BrokerError, RecordingError
 from models.records import Kind
-from streams.admin import CLIENT_CONFIG
+from streams.metadata import CLIENT_CONFIG, cluster_metadata, require_topics
 from streams.settings import Settings
 from streams.topics import topic_table
 
 __all__ = ["RecordProducer", "Replayer", "connect", "input_topics", "open_lines"]
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-
-#: Seconds until a broker that does not answer counts as unreachable: short, since a person is waiting.
-_CONNECT_S: Final = 4.0
 
 #: Seconds in which a record must be acknowledged: a change of the partition's leader fits in, a person's patience too.
 _DELIVERY_S: Final = 30.0
@@ -108,16 +105,8 @@ def connect(settings: Settings) -> Producer:
         If an input topic is missing.
     """
     producer = Producer({**CLIENT_CONFIG, **_PRODUCER_CONFIG, "bootstrap.servers": settings.bootstrap_servers})
-    try:
-        existing = producer.list_topics(timeout=_CONNECT_S).topics
-    except KafkaException as error:
-        raise BrokerError(
-            f"no Kafka broker answers at {settings.bootstrap_servers}: start one (sidecart broker kafka) or set "
-            f"--bootstrap-servers"
-        ) from error
-    missing = [topic for topic in input_topics(settings).values() if topic not in existing]
-    if missing:
-        raise TopicError(f"missing at {settings.bootstrap_servers}: {', '.join(missing)}; run: sidecart topics create")
+    existing = cluster_metadata(producer, settings.bootstrap_servers).topics
+    require_topics(input_topics(settings).values(), existing, settings.bootstrap_servers)
     return producer
 
 

@@ -7,14 +7,15 @@ from typing import Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from models.errors import BrokerError, TopicError
-from streams.admin import CLIENT_CONFIG
+from models.errors import BrokerError
+from streams.metadata import CLIENT_CONFIG, cluster_metadata, require_topics
 from streams.settings import Settings
 from streams.topics import topic_table
 
 __all__ = ["Watched", "Watcher"]
 
-_CONNECT_TIMEOUT_S: Final = 5.0
+#: Seconds for the ends of one partition.
+_ENDS_S: Final = 5.0
 _RETRY_S: Final = 0.05
 _NOT_YET_SERVED: Final = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -116,11 +117,7 @@ class Watcher:
 
     def _starts(self, is_from_beginning: bool) -> list[TopicPartition]:
         known = self._known_topics()
-        missing = [name for name in self._rows if name not in known]
-        if missing:
-            raise TopicError(
-                f"missing at {self._servers}: {', '.join(missing)}; run: sidecart topics create --partitions N"
-            )
+        require_topics(self._rows, known, self._servers)
         starts = []
         for name in self._rows:
             for partition in known[name]:
@@ -131,10 +128,10 @@ class Watcher:
 
     def _ends(self, place: TopicPartition) -> tuple[int, int]:
         # Asked for here: OFFSET_END would be looked up later, and leave out what comes in between.
-        deadline = time.monotonic() + _CONNECT_TIMEOUT_S
+        deadline = time.monotonic() + _ENDS_S
         while True:
             try:
-                low, high = self._consumer.get_watermark_offsets(place, timeout=_CONNECT_TIMEOUT_S)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=_ENDS_S)
             except KafkaException as error:
                 # A topic just made is listed before its leaders serve it.
                 if error.args[0].code() not in _NOT_YET_SERVED or time.monotonic() > deadline:
@@ -144,13 +141,7 @@ class Watcher:
                 return low, high
 
     def _known_topics(self) -> dict[str, list[int]]:
-        try:
-            topics = self._consumer.list_topics(timeout=_CONNECT_TIMEOUT_S).topics
-        except KafkaException as error:
-            raise BrokerError(
-                f"no Kafka broker answers at {self._servers}: start one (sidecart broker kafka) or set "
-                f"--bootstrap-servers"
-            ) from error
+        topics = cluster_metadata(self._consumer, self._servers).topics
         return {name: sorted(topic.partitions) for name, topic in topics.items()}
 
     def _on_error(self, error: KafkaError) -> None:

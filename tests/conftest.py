@@ -33,4 +33,5 @@ def settings(kafka: KafkaBroker, tmp_path: Path) -> Settings:
         bootstrap_servers=kafka.bootstrap_servers,
         topic_prefix=f"test-{uuid.uuid4().hex[:12]}-",
         state_dir=tmp_path / "state",
+        session_timeout_s=6.0,  # the shortest that the broker allows: a killed worker's partitions move soon
     )

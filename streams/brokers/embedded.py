@@ -12,7 +12,8 @@ from typing import Any, Self
 from confluent_kafka import KafkaException, Producer
 
 from models.errors import BrokerError
-from streams.admin import CLIENT_CONFIG
+from streams.brokers.embedded_topics import EmbeddedTopics
+from streams.metadata import CLIENT_CONFIG
 
 __all__ = ["EmbeddedBroker"]
 
@@ -67,10 +68,7 @@ class EmbeddedBroker:
             If the broker is not running, or refuses a name.
         """
         address = self.bootstrap_servers
-        for name in names:
-            topic = self._client.list_topics(name, timeout=_METADATA_S).topics[name]
-            if topic.error is not None:
-                raise BrokerError(f"the embedded broker at {address} refused the topic {name!r}: {topic.error.str()}")
+        EmbeddedTopics(self._client, address).ask_for(names)
 
     def stop(self) -> None:
         """Stop the broker and forget everything; a second call does nothing."""

@@ -100,6 +100,18 @@ class Deployment:
             sleep(0.05)
         return messages
 
+    def wait_for_metric(self, name: str, at_least: float, seconds: float = 30) -> None:
+        """Wait until a metric without labels has reached a value on every running worker."""
+        deadline = monotonic() + seconds
+        for worker in self.workers:
+            while self._metric(worker, name) < at_least:
+                assert monotonic() < deadline, f"{name} of worker {worker} has not reached {at_least}"
+                sleep(0.02)
+
+    def _metric(self, worker: str, name: str) -> float:
+        lines = self.page(worker, "/metrics").decode().splitlines()
+        return next((float(line.split()[1]) for line in lines if line.startswith(name + " ")), 0.0)
+
 
 def _free_port() -> int:
     with socket.socket() as listener:

@@ -63,11 +63,11 @@ class Logs:
             )
 
         partitions = self.info.input_partitions.get(row, self.info.partitions)
-        result: dict[int, list[ConsumerRecord]] = {}
-        for partition in range(partitions):
-            records: list[ConsumerRecord] = []
-            await LogReader(consumer).read(self._topics[row].name, partition, None, records.extend)
-            result[partition] = records
+        result: dict[int, list[ConsumerRecord]] = {partition: [] for partition in range(partitions)}
+        reader, topic = LogReader(consumer), self._topics[row].name
+        await asyncio.gather(
+            *(reader.read(topic, partition, None, records.extend) for partition, records in result.items())
+        )
         return result
 
     def values(self, row: str) -> list[Any]:

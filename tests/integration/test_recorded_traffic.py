@@ -1,0 +1,53 @@
+"""Recorded shop traffic, whole, through real Kafka with two workers: nothing lost, nothing twice, replicas alike."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Deployment
+from recount import differences, replica_digests
+
+pytestmark = pytest.mark.kafka
+
+_FILES = {"taobao": "taobao/user_behavior.csv.gz", "rees46": "rees46/2019-Oct.head.csv.gz"}
+
+
+def _file(name: str) -> Path:
+    default = Path(__file__).parents[3] / "shared" / "data"
+    path = Path(os.environ.get("SIDECART_DATA", default)) / _FILES[name]
+    if not path.exists():
+        message = f"{path} is missing: name the folder of the recorded traffic in SIDECART_DATA"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(_FILES))
+def test_whole_recording_is_counted_exactly(deployment: Deployment, name: str) -> None:
+    deployment.start("one", "two")
+    replay = subprocess.run(
+        [sys.executable, "-m", "streams.cli.main", "replay", str(_file(name)), "--format", name],
+        env=os.environ | deployment.settings.as_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    sent = {
+        kind: int(count.replace(",", ""))
+        for count, kind in re.findall(r"sent ([\d,]+) events to \S*?(browse|add-to-cart|orders)\n", replay.stdout)
+    }
+    assert "bad lines: 0" in replay.stdout
+    assert sent.keys() == {"browse", "add-to-cart", "orders"}
+    deployment.wait_for("suggestions", sum(sent.values()), seconds=240)
+    deployment.logs.settle()
+    suggestions = deployment.logs.values("suggestions")
+    assert len(suggestions) == len({message["suggestion_id"] for message in suggestions}) == sum(sent.values())
+    assert deployment.logs.values("dead-letters") == []
+    assert differences(deployment.logs) == []
+    assert {outcome["stage"] for outcome in deployment.logs.values("acceptance")} == {"viewed", "added", "ordered"}
+    assert len(replica_digests(deployment.replicas())) == 1
