@@ -6,6 +6,7 @@ SidecartError
 ├── TopicError            a topic is missing, or its partitions are not those that Sidecart needs
 ├── AccidentError         the logs and the state do not fit together any more: going on would miscount
 ├── RecordingError        a recorded file cannot be read
+├── UnknownItemError      nothing has been learnt about the item that was asked for
 ├── BadEventError         one input event is wrong: it goes to the dead letters, nothing stops
 ├── LateWriterError       a former owner's message came first: the worker starts again from its mark
 └── InvariantError        a rule of the fold is broken: the worker stops before it commits
@@ -21,6 +22,7 @@ __all__ = [
     "RecordingError",
     "SidecartError",
     "TopicError",
+    "UnknownItemError",
 ]
 
 
@@ -46,6 +48,10 @@ class AccidentError(SidecartError):
 
 class RecordingError(SidecartError):
     """A recorded file is missing, or is not of the stated format."""
+
+
+class UnknownItemError(SidecartError):
+    """No row of the table `cooccurrence` is that of the item that was asked for."""
 
 
 class LateWriterError(SidecartError):

@@ -10,7 +10,7 @@ from models.decay import growth
 from models.parameters import Parameters
 from models.ranking import Candidate
 
-__all__ = ["REASONS", "Evidence", "SuggestedItem", "choose"]
+__all__ = ["REASONS", "Evidence", "SuggestedItem", "choose", "pair_evidence"]
 
 #: No item in the session; no row for any of them; all neighbours already in the session; no pair above the floor.
 NO_ITEM: Final = "no-item"
@@ -68,7 +68,7 @@ def choose(
     """
     chosen: list[SuggestedItem] = []
     for candidate in candidates:
-        evidence = _evidence(rows, candidate, time_ms, parameters)
+        evidence = pair_evidence(rows, candidate.anchor, candidate.item_id, time_ms, parameters)
         if evidence.pair_count >= parameters.pair_count_floor:
             chosen.append(SuggestedItem(candidate.item_id, len(chosen) + 1, round(candidate.score, 6), evidence))
             if len(chosen) == parameters.suggestions_max:
@@ -83,18 +83,29 @@ def choose(
     return (), NOTHING_NEW if has_neighbour else UNKNOWN_ITEM
 
 
-def _evidence(rows: Mapping[str, Row], candidate: Candidate, time_ms: int, parameters: Parameters) -> Evidence:
+def pair_evidence(rows: Mapping[str, Row], anchor: str, other: str, time_ms: int, parameters: Parameters) -> Evidence:
+    """Return the evidence for showing an item beside `anchor`, in whose row it must be a neighbour.
+
+    Examples
+    --------
+    >>> from models.parameters import DEFAULTS
+    >>> tea, cup, totals = Row(0, sessions=4.0, pairs={"cup": 3.0}), Row(0, sessions=5.0), Row(0, sessions=10.0)
+    >>> rows = {"tea": tea, "cup": cup, TOTALS: totals}
+    >>> pair_evidence(rows, "tea", "cup", 0, DEFAULTS)
+    Evidence(anchor='tea', pair_count=3.0, support=0.3, confidence=0.75, lift=1.5)
+    """
+
     def sessions(item: str) -> float:
         row = rows.get(item)
         return row.sessions / growth(time_ms, row.epoch, parameters.half_life_ms) if row else 0.0
 
-    row = rows[candidate.anchor]
-    pair_count = row.pairs[candidate.item_id] / growth(time_ms, row.epoch, parameters.half_life_ms)
-    confidence = _share(pair_count, sessions(candidate.anchor))
+    row = rows[anchor]
+    pair_count = row.pairs[other] / growth(time_ms, row.epoch, parameters.half_life_ms)
+    confidence = _share(pair_count, sessions(anchor))
     total = sessions(TOTALS)
-    popularity = _share(sessions(candidate.item_id), total)
+    popularity = _share(sessions(other), total)
     return Evidence(
-        anchor=candidate.anchor,
+        anchor=anchor,
         pair_count=round(pair_count, 3),
         support=round(_share(pair_count, total), 6),
         confidence=round(confidence, 4),

@@ -17,8 +17,8 @@ class Parameters:
 
     #: Inactivity gap: an event later than this after the last one opens a new session. The usual web-analytics value.
     session_gap_ms: int = 30 * _MINUTE_MS
-    #: A session row is forgotten this long after its last event: two gaps for late events, two for client retries.
-    session_retention_ms: int = 120 * _MINUTE_MS
+    #: A session row is forgotten this many gaps after its last event: two for late events, two for client retries.
+    session_retention_gaps: int = 4
     #: How long after it was made a suggestion can be accepted.
     attribution_window_ms: int = 30 * _MINUTE_MS
     #: After this long a count weighs half: two weeks, a usual assortment rhythm.
@@ -70,6 +70,11 @@ class Parameters:
     #: Length of a KPI window, and how far behind the newest one a window may still change.
     kpi_window_ms: int = _MINUTE_MS
     kpi_retention_ms: int = 7 * _DAY_MS
+
+    @property
+    def session_retention_ms(self) -> int:
+        """How long after its last event a session row is forgotten."""
+        return self.session_retention_gaps * self.session_gap_ms
 
 
 DEFAULTS = Parameters()

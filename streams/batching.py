@@ -268,9 +268,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Supersede what is in flight and, while the group still waits, commit what is done."""
         self._supersede()
-        try:
-            await asyncio.wait_for(self.force_commit(), _REVOKE_S)
-        except TimeoutError:
+        # Not cut off when it takes too long: a flush that has begun ends, and a takeover waits for it.
+        commit = asyncio.ensure_future(self.force_commit())
+        done, _ = await asyncio.wait({commit}, timeout=_REVOKE_S)
+        if not done:
             self.log.warning("the last commit before the rebalance took too long; its events will be read again")
         await super().on_partitions_revoked(revoked)
 

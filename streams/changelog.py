@@ -52,7 +52,7 @@ class LogReader:
                     f"{topic}/{partition} ends at offset {end}, but was read up to {start} before: the topic was"
                     " deleted or cut; restore it, or remove the state folder and the consumer group to start anew"
                 )
-            position = max(beginning, start or 0)
+            position: int = max(beginning, start or 0)
             consumer.seek(log, position)
             while position < end:
                 fetched = await consumer.getmany(log, timeout_ms=_POLL_MS)

@@ -52,7 +52,6 @@ def model_parameters(settings: Settings) -> Parameters:
     """Return the model's parameters with those that are settings."""
     return Parameters(
         session_gap_ms=round(settings.session_gap_s * 1000),
-        session_retention_ms=round(settings.session_gap_s * 4000),
         attribution_window_ms=round(settings.attribution_window_s * 1000),
         half_life_ms=round(settings.half_life_days * 86_400_000),
         suggestions_max=settings.suggestions_max,

@@ -75,8 +75,8 @@ class Replica:
         """Keep these partitions up to date, from where their shards stand."""
         self._following = asyncio.get_running_loop().create_task(self._follow(partitions))
 
-    async def stop_following(self, owned: set[int] | None = None) -> None:
-        """Stop folding; learn takes over the partitions that it owns."""
+    async def stop_following(self) -> None:
+        """Stop folding."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)

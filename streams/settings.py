@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ConfigurationError
+from models.parameters import DEFAULTS
 
 __all__ = ["ENVIRONMENT_PREFIX", "Settings", "load_settings"]
 
@@ -46,11 +47,19 @@ class Settings:
     topic_acceptance: str = _setting("acceptance", "output: outcomes of suggestions")
     topic_acceptance_metrics: str = _setting("acceptance-metrics", "output: totals and rates by window")
     replication_factor: int = _setting(1, "copies of each topic that `topics create` asks for", 1, 15)
-    session_gap_s: float = _setting(1800.0, "seconds without an event after which a session has ended", 1, 86_400)
-    attribution_window_s: float = _setting(1800.0, "seconds in which a suggestion can be accepted", 1, 86_400)
-    half_life_days: float = _setting(14.0, "days of event time after which a count weighs half", 0.01, 3650)
-    suggestions_max: int = _setting(4, "items in a suggestion, at most", 1, 20)
-    kpi_window_s: float = _setting(60.0, "length in seconds of a window of acceptance-metrics", 1, 86_400)
+    session_gap_s: float = _setting(
+        DEFAULTS.session_gap_ms / 1000, "seconds without an event after which a session has ended", 1, 86_400
+    )
+    attribution_window_s: float = _setting(
+        DEFAULTS.attribution_window_ms / 1000, "seconds in which a suggestion can be accepted", 1, 86_400
+    )
+    half_life_days: float = _setting(
+        DEFAULTS.half_life_ms / 86_400_000, "days of event time after which a count weighs half", 0.01, 3650
+    )
+    suggestions_max: int = _setting(DEFAULTS.suggestions_max, "items in a suggestion, at most", 1, 20)
+    kpi_window_s: float = _setting(
+        DEFAULTS.kpi_window_ms / 1000, "length in seconds of a window of acceptance-metrics", 1, 86_400
+    )
     commit_interval_s: float = _setting(1.0, "seconds between flushes of the tables", 0.1, 60)
     tick_ms: float = _setting(10.0, "milliseconds between two polls of the broker", 0, 1000)
     session_timeout_s: float = _setting(10.0, "seconds after which a silent worker's partitions move", 6, 300)

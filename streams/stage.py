@@ -11,6 +11,7 @@ from faust.types import TP
 from models.coverage import Verdict, Watermarks
 from models.errors import AccidentError
 from models.shard import Shard
+from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.store import Store
@@ -19,6 +20,8 @@ from streams.wire import MARK_KEY, ROWS, Mark, decode_mark, encode_mark, row_id,
 __all__ = ["TableStage", "check_mark", "read_rows"]
 
 RowT = TypeVar("RowT")
+
+_ANEW = "to start anew use another topic_prefix, or delete all of Sidecart's topics, its group and state folders"
 
 #: Rows decoded before other tasks get a turn.
 _LOAD_CHUNK = 5_000
@@ -35,9 +38,10 @@ class TableStage(ABC, Generic[RowT]):
         The table's store.
     """
 
-    #: Name of the table, and the log's row in the table of topics.
+    #: Name of the table; rows in the table of topics of the log and of what the log is made from.
     table: str
     log: str
+    origins: tuple[str, ...]
 
     def __init__(self, context: Context, store: Store) -> None:
         self.context = context
@@ -45,6 +49,8 @@ class TableStage(ABC, Generic[RowT]):
         self._store = store
         self._flushed: dict[int, int] = {}
         self._generation = -1
+        #: Partitions that had a mark when they were loaded.
+        self._marked: set[int] = set()
         #: A flush and a takeover exclude each other.
         self._lock = asyncio.Lock()
 
@@ -94,6 +100,7 @@ class TableStage(ABC, Generic[RowT]):
                     await self._store.release(partition)
             self._generation = generation
             await asyncio.gather(*(self._take_over(partition) for partition in owned - kept))
+            await self._refuse_lost_tables(owned - kept)
 
     def _let_go(self, partition: int) -> None:
         del self.shards[partition]
@@ -108,10 +115,28 @@ class TableStage(ABC, Generic[RowT]):
         check_mark(self.context, self.log, partition, mark, beginning)
         if mark is None:
             shard.position = beginning
+            self._marked.discard(partition)
+        else:
+            self._marked.add(partition)
         await self._resume(shard, mark)
         self._flushed[partition] = shard.position
         self.shards[partition] = shard
         self.context.metrics.load_seconds.labels(self.table).observe(monotonic() - started)
+
+    async def _refuse_lost_tables(self, partitions: set[int]) -> None:
+        """Refuse to begin again where the group has committed, but changelog and disk hold nothing."""
+        unmarked = {partition for partition in partitions if partition not in self._marked}
+        if not unmarked:
+            return
+        committed = await asyncio.to_thread(committed_offsets, self.context.settings)
+        topic = self.context.name(self.log)
+        for partition in unmarked:
+            offset, _ = committed.get((topic, partition), (0, ""))
+            if offset > 0:
+                raise AccidentError(
+                    f"{topic}/{partition} was folded up to offset {offset}, but the table {self.table} is empty: restore"
+                    f" {self.context.name(f'{self.table}-changelog')}, or {_ANEW}"
+                )
 
     def _new_shard(self, partition: int) -> Shard[RowT]:
         return Shard(partition)
@@ -147,8 +172,9 @@ class TableStage(ABC, Generic[RowT]):
             position=shard.position,
             watermarks=shard.watermarks.as_dict(),
             newest=shard.newest,
-            log_id=self.context.info.topic_ids[self.log],
+            topic_ids={row: self.context.info.topic_ids[row] for row in (self.log, *self.origins)},
             partitions=self.context.partitions,
+            half_life_ms=self.context.parameters.half_life_ms,
         )
 
 
@@ -182,16 +208,24 @@ def check_mark(context: Context, log: str, partition: int, mark: Mark | None, be
     if mark is None:
         return
     topic = context.name(log)
-    anew = "to start anew use another topic_prefix, or delete all of Sidecart's topics, its group and state folders"
-    if mark.log_id != context.info.topic_ids[log]:
-        raise AccidentError(f"the topic {topic} was deleted and made again, so its counts cannot be continued: {anew}")
+    for row, topic_id in mark.topic_ids.items():
+        if topic_id != context.info.topic_ids[row]:
+            raise AccidentError(
+                f"the topic {context.name(row)} was deleted and made again, so all that is new in it would count as"
+                f" repeats: {_ANEW}"
+            )
     if mark.partitions != context.partitions:
         raise AccidentError(
             f"the topic {topic} had {mark.partitions} partitions and has {context.partitions}, which splits sessions"
-            f" and rows: {anew}"
+            f" and rows: {_ANEW}"
+        )
+    if mark.half_life_ms != context.parameters.half_life_ms:
+        raise AccidentError(
+            f"half_life_days was {mark.half_life_ms / 86_400_000:g} and the weights of the tables are in its units:"
+            f" set it back, or {_ANEW}"
         )
     if mark.position < beginning:
         raise AccidentError(
             f"{topic}/{partition} begins at offset {beginning}, but it was folded only up to {mark.position}: its"
-            f" retention is shorter than the outage was, and events are lost; {anew}"
+            f" retention is shorter than the outage was, and events are lost; {_ANEW}"
         )

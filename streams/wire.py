@@ -122,26 +122,27 @@ class Mark(msgspec.Struct):
     """How far the rows of one table partition are the fold of their log; written with them, atomically.
 
     `position` is the offset of the next log record; `watermarks` what was applied, by origin; `newest` the greatest
-    event time; `log_id` and `partitions` say which log it was. `chains` holds the last end sent to each target by
-    output topic, `published_end` the end of the own `suggestions` partition (both: suggest); `pending` the windows
-    whose totals were not yet published (measure).
+    event time; `topic_ids` (of the log and of what it was made from) and `partitions` say which log it was,
+    `half_life_ms` in what units weights are. `chains` holds the last end sent to each target by output topic,
+    `published_end` the end of the own `suggestions` partition (both: suggest); `pending` the windows whose totals were
+    not yet published (measure).
     """
 
     position: int
     watermarks: dict[str, int]
     newest: int
-    log_id: str
+    topic_ids: dict[str, str]
     partitions: int
+    half_life_ms: int
     chains: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
     published_end: int = 0
     pending: list[str] = msgspec.field(default_factory=list)
 
 
 class DoorMark(msgspec.Struct):
-    """What ingest's offset commit carries: the last end sent to each target, and which topic was read."""
+    """What ingest's offset commit carries: the last end sent to each target."""
 
     chain: dict[int, int]
-    log_id: str
 
 
 _mark_decoder = msgspec.msgpack.Decoder(Mark)
@@ -160,7 +161,7 @@ def decode_mark(value: bytes) -> Mark:
 
 
 def encode_door_mark(mark: DoorMark) -> str:
-    """Return the metadata of an offset commit: text, at most 4 kB for 600 targets."""
+    """Return the metadata of an offset commit: text, at most 4 kB for some 400 targets."""
     return base64.b64encode(_pack.encode(mark)).decode()
 
 

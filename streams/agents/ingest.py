@@ -7,7 +7,6 @@ from faust.types import TP
 
 from models.coverage import Chain
 from models.door import InputRecord, Rejected, admit_records
-from models.errors import AccidentError
 from models.records import Kind
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
@@ -62,13 +61,7 @@ class Ingest:
         context.outbox.publish(context.name("dead-letters"), partition, [(record.key, letter)])
 
     async def resume(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
-        """Take up the committed positions and marks; None where nothing was committed.
-
-        Raises
-        ------
-        AccidentError
-            When an input topic was made again: its new events would count as repeats.
-        """
+        """Take up the committed positions and marks; None where nothing was committed."""
         committed = await asyncio.to_thread(committed_offsets, self.context.settings)
         self._chains.clear()
         self._positions.clear()
@@ -81,11 +74,6 @@ class Ingest:
             origin = (kind, tp.partition)
             offset, metadata = committed.get((tp.topic, tp.partition), (None, ""))
             mark = decode_door_mark(metadata)
-            if mark is not None and mark.log_id != self.context.info.topic_ids[kind]:
-                raise AccidentError(
-                    f"the topic {tp.topic} was deleted and made again, so its events would count as repeats: use"
-                    " another topic name, or start anew with another topic_prefix"
-                )
             self._chains[origin] = Chain(f"{kind}-{tp.partition}", mark.chain if mark else None)
             result[tp] = offset
             if offset is not None:
@@ -98,7 +86,7 @@ class Ingest:
         offsets = {
             TP(context.name(kind), partition): (
                 position,
-                encode_door_mark(DoorMark(self._chains[kind, partition].as_dict(), context.info.topic_ids[kind])),
+                encode_door_mark(DoorMark(self._chains[kind, partition].as_dict())),
             )
             for (kind, partition), position in self._positions.items()
             if position != self._flushed.get((kind, partition))

@@ -1,5 +1,7 @@
 """The stage learn: `pairs` to the table `cooccurrence`; its shards are also part of this worker's replica."""
 
+import asyncio
+
 from models.cooccurrence import Row
 from models.learning import learn
 from models.shard import Shard
@@ -18,10 +20,13 @@ class Learn(TableStage[Row]):
 
     table = "cooccurrence"
     log = "pairs"
+    origins = ("session-events",)
 
     def __init__(self, context: Context, store: Store, replica: Replica) -> None:
         super().__init__(context, store)
         self._replica = replica
+        #: Between stop and follow the shards change hands.
+        self._changing = asyncio.Lock()
 
     def _fold(self, batch: RecordBatch) -> None:
         for record in batch.records:
@@ -33,9 +38,10 @@ class Learn(TableStage[Row]):
 
     async def take_over(self, owned: set[int], generation: int) -> None:
         """Own these partitions, and have the replica follow the others."""
-        await self._replica.stop_following(owned)
-        await super().take_over(owned, generation)
-        self._replica.follow(set(range(self.context.partitions)) - owned)
+        async with self._changing:
+            await self._replica.stop_following()
+            await super().take_over(owned, generation)
+            self._replica.follow(set(range(self.context.partitions)) - owned)
 
     def _new_shard(self, partition: int) -> Shard[Row]:
         return self._replica.new_shard(partition)

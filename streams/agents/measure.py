@@ -35,6 +35,7 @@ class Measure(TableStage[Window]):
 
     table = "kpi"
     log = "tallies"
+    origins = ("session-events",)
 
     def __init__(self, context: Context, store: Store) -> None:
         super().__init__(context, store)

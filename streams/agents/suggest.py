@@ -22,6 +22,7 @@ from streams.outbox import Message, Published
 from streams.replica import Replica
 from streams.stage import TableStage
 from streams.store import Store
+from streams.topics import INPUTS
 from streams.wire import PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, Mark, decode_suggestion, encode_json
 
 __all__ = ["Suggest"]
@@ -46,6 +47,7 @@ class Suggest(TableStage[Session]):
 
     table = "sessions"
     log = "session-events"
+    origins = INPUTS
 
     def __init__(self, context: Context, store: Store, replica: Replica) -> None:
         super().__init__(context, store)

@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from recount import Logs
 
+from models.simulation import Shop
 from streams.admin import create_topics
 from streams.settings import Settings
 from streams.topics import topic_table
@@ -40,11 +41,35 @@ class Deployment:
     def start(self, *names: str) -> None:
         """Start workers, each with its own folder and port, and wait until all that run are ready."""
         for name in names:
-            own = self._own.setdefault(
-                name, replace(self.settings, state_dir=self._folder / name, metrics_port=_free_port())
-            )
-            self.workers[name] = self._stack.enter_context(WorkerProcess(own, self._folder / f"{name}.log"))
+            self.workers[name] = self._begin(name)
         self.wait_until_ready()
+
+    def _begin(self, name: str) -> WorkerProcess:
+        own = self._own.setdefault(
+            name, replace(self.settings, state_dir=self.folder_of(name), metrics_port=_free_port())
+        )
+        return self._stack.enter_context(WorkerProcess(own, self._folder / f"{name}.log"))
+
+    def folder_of(self, name: str) -> Path:
+        """Return a worker's state folder."""
+        return self._folder / name
+
+    def start_and_fail(self, name: str) -> tuple[int, str]:
+        """Start a worker that refuses; return its exit code and its log."""
+        worker = self._begin(name)
+        deadline = monotonic() + _READY_S
+        while worker.exit_code is None:
+            assert monotonic() < deadline, f"worker {name} does not refuse:{worker.log_tail(30)}"
+            sleep(0.05)
+        return worker.exit_code, worker.log_tail(30)
+
+    def stop(self, name: str) -> None:
+        """Stop a worker as an operator would."""
+        worker = self.workers.pop(name)
+        os.kill(worker.pid, signal.SIGTERM)
+        while worker.exit_code is None:
+            sleep(0.01)
+        assert worker.exit_code == 0, worker.log_tail(30)
 
     def wait_until_ready(self) -> None:
         """Wait for every running worker."""
@@ -100,6 +125,13 @@ class Deployment:
             sleep(0.05)
         return messages
 
+    def wait_for_ids(self, row: str, count: int) -> None:
+        """Wait until `suggestions` holds so many different ids."""
+        deadline = monotonic() + 90
+        while (seen := len({message["suggestion_id"] for message in self.logs.values(row)})) < count:
+            assert monotonic() < deadline, f"{row}: {seen} of {count} ids"
+            sleep(0.2)
+
     def wait_for_metric(self, name: str, at_least: float, seconds: float = 30) -> None:
         """Wait until a metric without labels has reached a value on every running worker."""
         deadline = monotonic() + seconds
@@ -111,6 +143,17 @@ class Deployment:
     def _metric(self, worker: str, name: str) -> float:
         lines = self.page(worker, "/metrics").decode().splitlines()
         return next((float(line.split()[1]) for line in lines if line.startswith(name + " ")), 0.0)
+
+
+def simulated_traffic(count: int, seed: int = 7) -> list[tuple[str, dict[str, Any]]]:
+    """Return the first events of a simulated shop, in time order."""
+    shop = Shop(seed=seed, rate=500.0)
+    events: list[tuple[str, dict[str, Any]]] = []
+    now_ms = 1_760_000_000_000
+    while len(events) < count:
+        events += [(kind, dict(event)) for kind, event in shop.step(now_ms)]
+        now_ms += 100
+    return events[:count]
 
 
 def _free_port() -> int:

@@ -3,25 +3,14 @@
 from collections import Counter
 
 import pytest
-from conftest import Deployment
+from conftest import Deployment, simulated_traffic
 from recount import differences, replica_digests
 
 from models.partitioning import partition_of
-from models.simulation import Shop
 
 pytestmark = pytest.mark.kafka
 
 _START_MS = 1_760_000_000_000
-
-
-def _traffic(count: int, seed: int = 7) -> list[tuple[str, dict[str, object]]]:
-    shop = Shop(seed=seed, rate=500.0)
-    events: list[tuple[str, dict[str, object]]] = []
-    now = _START_MS
-    while len(events) < count:
-        events += [(kind, dict(event)) for kind, event in shop.step(now)]
-        now += 100
-    return events[:count]
 
 
 def _browse(session: str, item: str, at_s: int, number: int) -> tuple[str, dict[str, object]]:
@@ -51,7 +40,7 @@ def test_sessions_of_different_partitions_add_to_the_same_row(deployment: Deploy
 
 def test_a_killed_workers_partitions_are_taken_over_without_a_lost_or_doubled_event(deployment: Deployment) -> None:
     deployment.start("one", "two")
-    traffic = _traffic(9_000)
+    traffic = simulated_traffic(9_000)
     deployment.send(traffic[:3_000])
     deployment.wait_for("suggestions", 1_000)
     deployment.kill("one")
@@ -72,7 +61,7 @@ def test_a_killed_workers_partitions_are_taken_over_without_a_lost_or_doubled_ev
 
 def test_all_workers_killed_at_once_go_on_where_they_stood(deployment: Deployment) -> None:
     deployment.start("one", "two")
-    traffic = _traffic(6_000, seed=8)
+    traffic = simulated_traffic(6_000, seed=8)
     deployment.send(traffic[:4_000])
     deployment.wait_for("suggestions", 1_500)
     deployment.kill("one")
@@ -87,7 +76,7 @@ def test_all_workers_killed_at_once_go_on_where_they_stood(deployment: Deploymen
 
 def test_a_lost_disk_is_made_good_from_the_changelog(deployment: Deployment) -> None:
     deployment.start("one")
-    traffic = _traffic(3_000, seed=9)
+    traffic = simulated_traffic(3_000, seed=9)
     deployment.send(traffic[:2_000])
     deployment.wait_for("suggestions", 1_000)
     deployment.kill("one")

@@ -127,7 +127,9 @@ def test_bad_input_goes_to_the_dead_letters_whole_and_nothing_stops(deployment: 
     assert differences(deployment.logs) == []
 
 
-def test_an_orders_effect_is_in_the_next_sessions_suggestion_and_its_freshness_is_exported(deployment: Deployment) -> None:
+def test_an_orders_effect_is_in_the_next_sessions_suggestion_and_its_freshness_is_exported(
+    deployment: Deployment,
+) -> None:
     deployment.start("one", "two")
     for number in range(5):
         lines = [{"item_id": f"tea-{number}"}, {"item_id": f"cup-{number}"}]

@@ -2,13 +2,18 @@
 
 import asyncio
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from models.errors import TopicError
-from streams.admin import check_topics, committed_offsets, create_topics
+from models.errors import BrokerError, TopicError
+from streams.admin import CreatedTopics, check_topics, committed_offsets, create_topics
+from streams.brokers.kafka import KafkaBroker
 from streams.settings import Settings
 from streams.topics import topic_table
 
@@ -17,10 +22,26 @@ pytestmark = pytest.mark.kafka
 
 def make(settings: Settings, row: str, partitions: int, config: dict[str, str] | None = None) -> None:
     topic = topic_table(settings)[row]
+    make_topic(settings, topic.name, partitions, topic.config if config is None else config)
+
+
+def make_topic(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> None:
     client = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    request = NewTopic(topic.name, num_partitions=partitions, config=topic.config if config is None else config)
-    for future in client.create_topics([request]).values():
+    for future in client.create_topics([NewTopic(name, num_partitions=partitions, config=config)]).values():
         future.result()
+
+
+def topic_ids(settings: Settings) -> dict[str, str]:
+    """Ask librdkafka for the topic ids: logs are told by them, so they must not change with the client."""
+    table = topic_table(settings)
+    client = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    answers = client.describe_topics(TopicCollection([topic.name for topic in table.values()]))
+    found = {}
+    for row, topic in table.items():
+        topic_id = answers[topic.name].result().topic_id
+        halves = (topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits())
+        found[row] = "".join(f"{half % 2**64:016x}" for half in halves)
+    return found
 
 
 def test_create_makes_every_topic_of_the_table(settings: Settings) -> None:
@@ -32,7 +53,7 @@ def test_create_makes_every_topic_of_the_table(settings: Settings) -> None:
     assert info.partitions == 3
     assert info.input_partitions == {"browse": 3, "add-to-cart": 3, "orders": 3}
     assert info.topic_ids.keys() == topic_table(settings).keys()
-    assert all(len(bytes.fromhex(topic_id)) == 16 for topic_id in info.topic_ids.values())
+    assert info.topic_ids == topic_ids(settings)
     assert len(set(info.topic_ids.values())) == len(names)
 
 
@@ -43,6 +64,22 @@ def test_create_again_changes_nothing(settings: Settings) -> None:
     assert done.created == ()
     assert done.existing == tuple(topic.name for topic in topic_table(settings).values())
     assert check_topics(settings) == before
+
+
+def test_creating_at_the_same_time_succeeds_for_all(settings: Settings) -> None:
+    names = [topic.name for topic in topic_table(settings).values()]
+    together = threading.Barrier(4)
+
+    def create(_: int) -> CreatedTopics:
+        together.wait(10)
+        return create_topics(settings, 2)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(create, range(4)))
+    assert sorted(name for each in done for name in each.created) == sorted(names)
+    for each in done:
+        assert sorted(each.created + each.existing) == sorted(names)
+    assert check_topics(settings).partitions == 2
 
 
 def test_an_input_topic_of_the_shop_keeps_its_partitions(settings: Settings) -> None:
@@ -59,8 +96,8 @@ def test_missing_topics_are_named_in_one_sentence(settings: Settings) -> None:
     with pytest.raises(TopicError) as caught:
         check_topics(settings)
     assert str(caught.value) == (
-        f"topics are missing at {settings.bootstrap_servers}: {table['pairs'].name}, {table['kpi-changelog'].name}; "
-        f"run: sidecart topics create"
+        f"missing at {settings.bootstrap_servers}: {table['pairs'].name}, {table['kpi-changelog'].name}; "
+        f"run: sidecart topics create --partitions N"
     )
 
 
@@ -94,16 +131,18 @@ def test_the_broker_s_refusal_names_the_topic(settings: Settings) -> None:
 
 
 def test_committed_offsets_come_with_their_metadata(settings: Settings) -> None:
-    create_topics(settings, 2)
+    create_topics(settings, 20)
     assert committed_offsets(settings) == {}
 
     topic = topic_table(settings)["browse"].name
-    text = "é" * 1500
+    # From nothing to 3,000 bytes, as base64 is and as nobody should write it.
+    texts = ["", "é" * 1500, "𝄞" * 750, "\n\t\x00\"'"] + ["MTIz/+=="[: n % 9] + "A" * n for n in range(187, 3000, 187)]
+    commits = {TopicPartition(topic, partition): OffsetAndMetadata(1, text) for partition, text in enumerate(texts)}
 
-    async def consume_and_commit() -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers)
-        async with producer:
-            await producer.send_and_wait(topic, b"{}", partition=1)
+    async def commit() -> dict[tuple[str, int], tuple[int, str]]:
+        async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+            for partition in range(20):
+                await producer.send_and_wait(topic, b"{}", partition=partition)
         consumer = AIOKafkaConsumer(
             topic,
             bootstrap_servers=settings.bootstrap_servers,
@@ -112,9 +151,38 @@ def test_committed_offsets_come_with_their_metadata(settings: Settings) -> None:
             auto_offset_reset="earliest",
         )
         async with consumer:
-            record = await consumer.getone()
-            assert record.partition == 1
-            await consumer.commit({TopicPartition(topic, 1): OffsetAndMetadata(record.offset + 1, text)})
+            await consumer.getone()
+            await consumer.commit(commits)
+            return await asyncio.to_thread(committed_offsets, settings)
 
-    asyncio.run(asyncio.wait_for(consume_and_commit(), 30))
-    assert committed_offsets(settings) == {(topic, 1): (1, text)}
+    found = asyncio.run(asyncio.wait_for(commit(), 30))
+    assert len(texts) == 20
+    assert found == {(topic, partition): (1, text) for partition, text in enumerate(texts)}
+    assert committed_offsets(settings) == found
+
+
+def test_offsets_of_other_topics_are_left_out(settings: Settings) -> None:
+    create_topics(settings, 1)
+    other = f"{settings.topic_prefix}other"
+    make_topic(settings, other, 1, {})
+
+    async def commit() -> None:
+        consumer = AIOKafkaConsumer(
+            other, bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id, enable_auto_commit=False
+        )
+        async with consumer:
+            await consumer.getmany(timeout_ms=100)
+            await consumer.commit({TopicPartition(other, 0): OffsetAndMetadata(0, "x")})
+
+    asyncio.run(asyncio.wait_for(commit(), 30))
+    assert committed_offsets(settings) == {}
+
+
+def test_a_broker_that_gives_a_wrong_address_is_said(
+    kafka: KafkaBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KafkaBroker(tmp_path, extra={"advertised.listeners": "PLAINTEXT://127.0.0.1:1"}) as broker:
+        settings = Settings(bootstrap_servers=broker.bootstrap_servers)
+        with pytest.raises(BrokerError, match=r"to be reached at 127\.0\.0\.1:1, .* check its advertised\.listeners$"):
+            check_topics(settings)
+    assert not [record for record in caplog.records if record.name.startswith("kafka")]

@@ -24,9 +24,7 @@ def offer(suggestion_id: str, *items: str, time: int = OFFERED_AT, moment: str =
     return Offer(suggestion_id, time, moment, items)
 
 
-def event(
-    *items: str, kind: Kind = "browse", time: int = OFFERED_AT + 500, suggestion_id: str | None = None
-) -> Event:
+def event(*items: str, kind: Kind = "browse", time: int = OFFERED_AT + 500, suggestion_id: str | None = None) -> Event:
     return Event(kind, "e", "s", time, "cart", tuple(Line(item) for item in items), suggestion_id=suggestion_id)
 
 

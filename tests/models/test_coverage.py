@@ -128,9 +128,7 @@ class Sender:
             start = self.positions[origin]
             end = self.positions[origin] = min(start + size, len(self.logs[origin]))
             for target in range(TARGETS):
-                held = [
-                    (offset, n) for offset in range(start, end) for n in range(self.logs[origin][offset][target])
-                ]
+                held = [(offset, n) for offset in range(start, end) for n in range(self.logs[origin][offset][target])]
                 if held:
                     record = packed.setdefault(target, Packed([], []))
                     record.entries.extend((len(record.spans), offset, n) for offset, n in held)
@@ -209,9 +207,7 @@ def test_every_entry_is_applied_once_and_in_order(logs: list[Log], steps: list[t
         receiver.read(topic[target])
         for origin, log in enumerate(logs):
             applied = [entry for entry in receiver.applied if entry[0] == origin]
-            assert applied == [
-                (origin, offset, n) for offset, held in enumerate(log) for n in range(held[target])
-            ]
+            assert applied == [(origin, offset, n) for offset, held in enumerate(log) for n in range(held[target])]
 
 
 @given(

@@ -120,7 +120,9 @@ def test_windows_split_all_events_among_them(events: list[tuple[int, bool]]) -> 
 
 
 def test_the_message_holds_the_window_its_totals_and_the_revision() -> None:
-    window = Window(suggestions=10, empty=2, viewed=3, added=2, ordered=1, accepted=4, revenue={"USD": 5, "EUR": 99_900})
+    window = Window(
+        suggestions=10, empty=2, viewed=3, added=2, ordered=1, accepted=4, revenue={"USD": 5, "EUR": 99_900}
+    )
     assert metrics_message((3_000, "cart"), window, 17, PARAMETERS) == {
         "window_start": 3_000,
         "window_end": 4_000,

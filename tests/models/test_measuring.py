@@ -17,12 +17,23 @@ def tally(start: int, moment: str = "cart") -> Tally:
     return Tally(start, moment, suggestions=1)
 
 
-def fold(shard: KpiShard, *tallies: Tally) -> set[str]:
-    """Fold one record that goes on where the shard stands; each tally has its own offset."""
+def fold_all(shard: KpiShard, *tallies: Tally) -> tuple[set[str], dict[str, int]]:
+    """Fold one record that goes on where the shard stands, each tally with its own offset.
+
+    Returns the changed keys, and the suggestions of the windows that were closed.
+    """
     start = shard.watermarks.as_dict().get("0", -1)
     entries = [TallyEntry(0, start + 1 + n, one) for n, one in enumerate(tallies)]
-    verdicts, changed = measure(shard, shard.position, Packed([Span("0", start, start + len(entries))], entries), PARAMETERS)
+    record = Packed([Span("0", start, start + len(entries))], entries)
+    verdicts, changed, closed = measure(shard, shard.position, record, PARAMETERS)
     assert verdicts == ["new"]
+    return changed, {key: window.suggestions for key, window in closed.items()}
+
+
+def fold(shard: KpiShard, *tallies: Tally) -> set[str]:
+    """Fold one record that closes no window; return the changed keys."""
+    changed, closed = fold_all(shard, *tallies)
+    assert closed == {}
     return changed
 
 
@@ -63,21 +74,22 @@ def test_only_the_windows_of_this_record_are_changed() -> None:
 def test_a_record_before_the_position_changes_nothing() -> None:
     shard: KpiShard = Shard(0, position=5)
     record = Packed([Span("0", -1, 0), Span("1", -1, 0)], [TallyEntry(0, 0, tally(0))])
-    assert measure(shard, 4, record, PARAMETERS) == (["repeat", "repeat"], set())
+    assert measure(shard, 4, record, PARAMETERS) == (["repeat", "repeat"], set(), {})
     assert (shard.rows, shard.position) == ({}, 5)
 
 
 def test_entries_up_to_the_watermark_are_not_counted_again() -> None:
     shard: KpiShard = Shard(0, watermarks={"0": 1})
     entries = [TallyEntry(0, offset, tally(0)) for offset in (0, 1, 2, 3)]
-    verdicts, changed = measure(shard, 0, Packed([Span("0", -1, 3)], entries), PARAMETERS)
+    verdicts, changed, _ = measure(shard, 0, Packed([Span("0", -1, 3)], entries), PARAMETERS)
     assert (verdicts, changed, shard.rows["0|cart"].suggestions) == (["new"], {"0|cart"}, 2)
 
 
 @pytest.mark.parametrize(("span", "verdict"), [(Span("0", -1, 4), "repeat"), (Span("0", 5, 9), "gap")])
 def test_repeats_and_gaps_count_nothing(span: Span, verdict: str) -> None:
     shard: KpiShard = Shard(0, watermarks={"0": 4})
-    assert measure(shard, 0, Packed([span], [TallyEntry(0, span.end, tally(0))]), PARAMETERS) == ([verdict], set())
+    record = Packed([span], [TallyEntry(0, span.end, tally(0))])
+    assert measure(shard, 0, record, PARAMETERS) == ([verdict], set(), {})
     assert (shard.rows, shard.newest, shard.position) == ({}, 0, 1)
 
 
@@ -91,20 +103,20 @@ def test_a_window_exactly_as_old_as_the_retention_still_counts() -> None:
     assert shard.rows["0|cart"].suggestions == 2
 
 
-def test_a_window_older_than_the_retention_is_dropped_and_stays_closed() -> None:
+def test_a_window_older_than_the_retention_is_dropped_with_its_totals_and_stays_closed() -> None:
     shard: KpiShard = Shard(0)
-    fold(shard, tally(0))
+    fold(shard, tally(0), tally(0))
     shard.take_dirty()
-    assert fold(shard, tally(5_001)) == {"5001|cart"}
+    assert fold_all(shard, tally(5_001)) == ({"5001|cart"}, {"0|cart": 2})
     assert shard.take_dirty().keys() == {"0|cart", "5001|cart"}
     assert fold(shard, tally(0)) == set()
     assert shard.rows.keys() == shard.keys == {"5001|cart"}
     assert not shard.has_dirty()
 
 
-def test_a_window_that_closes_within_one_record_is_not_changed() -> None:
+def test_a_window_that_closes_within_one_record_is_closed_and_not_changed() -> None:
     shard: KpiShard = Shard(0)
-    assert fold(shard, tally(0), tally(6_000), tally(0)) == {"6000|cart"}
+    assert fold_all(shard, tally(0), tally(6_000), tally(0)) == ({"6000|cart"}, {"0|cart": 1})
     assert shard.rows.keys() == {"6000|cart"}
 
 
@@ -135,9 +147,9 @@ def test_windows_are_the_plain_counts_however_the_log_is_cut_and_repeated(
 
     shard: KpiShard = Shard(0)
     position = 0
-    for end in [*sorted(cuts), len(log)]:
+    for end in sorted([*(min(cut, len(log)) for cut in cuts), len(log)]):
         if end > position:
-            fold(shard, *log[position:end])
+            fold_all(shard, *log[position:end])
             position = end
     repeated = [TallyEntry(0, offset, one) for offset, one in enumerate(log) if offset >= again]
     measure(shard, shard.position, Packed([Span("0", again - 1, len(log) - 1)], repeated), PARAMETERS)

@@ -12,7 +12,7 @@ from models.session import Offer, Session, admit, arrive, change_cart, is_forgot
 GAP = 100
 PARAMETERS = Parameters(
     session_gap_ms=GAP,
-    session_retention_ms=4 * GAP,
+    session_retention_gaps=4,
     positions_max=4,
     seen_max=3,
     event_ids_max=3,
