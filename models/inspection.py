@@ -85,7 +85,7 @@ def close_ids(item: str, ids: Iterable[str], count: int = 5) -> list[str]:
     Examples
     --------
     >>> close_ids("TEA-1", ["tea-12", "green-tea-1", "tae-1", "tea-2", "coffee-1", "cup"])
-    ['tea-12', 'green-tea-1', 'tae-1', 'tea-2']
+    ['tea-12', 'green-tea-1', 'tea-2', 'tae-1']
     """
     meant = item.casefold()
     known = set(ids)

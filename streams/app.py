@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import aiokafka
 import faust
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -205,10 +204,19 @@ class Worker:
         return missing
 
     async def _beat(self) -> None:
+        said: list[str] | None = None
         while True:
             self.watchdog.alive()
+            missing = self.readiness()
+            if missing != said:
+                said = missing
+                logger.info("not ready: %s", "; ".join(missing)) if missing else logger.info("ready: %s", self._owned())
             self._show_gauges()
             await asyncio.sleep(_GAUGE_S)
+
+    def _owned(self) -> str:
+        owned = {stage.table: len(stage.shards) for stage in self.pipeline.table_stages}
+        return f"owns {owned['cooccurrence']} of {self.context.partitions} partitions"
 
     def _show_gauges(self) -> None:
         metrics = self.metrics
@@ -269,6 +277,8 @@ def create_app(settings: Settings, info: TopicsInfo) -> faust.App:
 async def serve(worker: Worker, stop: asyncio.Event) -> None:
     """Run a worker until `stop` is set."""
     await worker.start()
-    logger.info("worker started: %s", aiokafka.__version__)
+    settings = worker.settings
+    logger.info("metrics at http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
     await stop.wait()
+    logger.info("stopping: a last flush and commit")
     await worker.stop()

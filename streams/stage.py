@@ -134,7 +134,7 @@ class TableStage(ABC, Generic[RowT]):
             offset, _ = committed.get((topic, partition), (0, ""))
             if offset > 0:
                 raise AccidentError(
-                    f"{topic}/{partition} was folded up to offset {offset}, but the table {self.table} is empty: restore"
+                    f"{topic}/{partition} was folded up to {offset}, but the table {self.table} is empty: restore"
                     f" {self.context.name(f'{self.table}-changelog')}, or {_ANEW}"
                 )
 

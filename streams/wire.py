@@ -19,7 +19,7 @@ import msgspec
 from models.cooccurrence import Row
 from models.coverage import Packed
 from models.door import Rejected
-from models.errors import InvariantError
+from models.errors import AccidentError, InvariantError
 from models.kpi import Window
 from models.learning import PairEntry
 from models.measuring import TallyEntry
@@ -156,8 +156,14 @@ def encode_mark(mark: Mark) -> bytes:
 
 
 def decode_mark(value: bytes) -> Mark:
-    """Read the value of a table's mark."""
-    return _mark_decoder.decode(value)
+    """Read the value of a table's mark; raises AccidentError for one that another version wrote."""
+    try:
+        return _mark_decoder.decode(value)
+    except msgspec.DecodeError as error:
+        raise AccidentError(
+            f"the tables were written by another version of Sidecart ({error}): run that version, or start anew with"
+            " another topic_prefix"
+        ) from error
 
 
 def encode_door_mark(mark: DoorMark) -> str:

@@ -55,8 +55,9 @@ def item(item_id: str, top: int, is_json: bool, bootstrap_servers: str | None) -
 
 def _read(settings: Settings, item_id: str, top: int) -> ItemReport:
     info = check_topics(settings)
-    # aiokafka logs each failed attempt; what matters comes back as an error of the call.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # A broker that goes away is logged for each attempt and each consumer; it comes back as one error of the call.
+    for chatty in ("aiokafka", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     with _progress() as progress:
         task = progress.add_task("", total=None, records=0)
         records = 0
@@ -84,12 +85,12 @@ def _progress() -> Progress:
 
 
 def _headline(report: ItemReport) -> Text:
-    time = datetime.fromtimestamp(report.time / 1000, UTC).isoformat(timespec="seconds")
+    time = datetime.fromtimestamp(report.time / 1000, UTC)
     return Text.assemble(
         (_printable(report.item_id), "bold"),
         f": {report.sessions:,.1f} sessions, {report.events:,.1f} events, mass {report.mass:,.3f}, "
         f"{report.neighbour_count} neighbours",
-        (f", as of {time}", "dim"),
+        (f", as of {time:%Y-%m-%d %H:%M:%S} UTC", "dim"),
     )
 
 

@@ -74,5 +74,6 @@ def _lock(state_dir: Path) -> IO[str]:
 
 def _set_up_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
-    for chatty in ("faust", "mode", "aiokafka"):
+    # Under the last two names Faust logs the life of our subclasses.
+    for chatty in ("faust", "mode", "aiokafka", "streams.batching", "streams.store"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

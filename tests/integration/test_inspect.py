@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -15,9 +16,11 @@ from models.cooccurrence import TOTALS, Row
 from models.decay import EPOCH_HALF_LIVES
 from models.errors import BrokerError, TopicError, UnknownItemError
 from models.partitioning import partition_of
-from streams.admin import create_topics
+from streams.admin import check_topics, create_topics
 from streams.brokers.embedded import EmbeddedBroker
+from streams.brokers.kafka import KafkaBroker
 from streams.cli.inspect import command
+from streams.inspection import ItemReader
 from streams.settings import Settings
 from streams.topics import changelog_name
 from streams.wire import MARK_KEY, ROWS, Mark, encode_mark, row_key
@@ -29,7 +32,7 @@ PARTITIONS = 4
 HALF_LIFE_MS = 7 * 24 * 3600 * 1000
 EPOCH = 91
 START_MS = EPOCH * EPOCH_HALF_LIVES * HALF_LIFE_MS
-#: One half-life into the epoch: its values count half. 2026-04-16T00:00:00Z.
+#: One half-life into the epoch: its values count half. 2025-10-30T00:00:00Z.
 NEWEST_MS = START_MS + HALF_LIFE_MS
 
 TEA = Row(
@@ -46,7 +49,7 @@ POT = Row(EPOCH - 1, events=2.0**34, sessions=2.0**34)
 ALL = Row(EPOCH, sessions=20.0)
 
 TABLE = """\
-tea: 4.0 sessions, 5.0 events, mass 1.500, 3 neighbours, as of 2026-04-16T00:00:00+00:00
+tea: 4.0 sessions, 5.0 events, mass 1.500, 3 neighbours, as of 2025-10-30 00:00:00 UTC
  neighbour  weight  pair count  support  confidence  lift
  cup         1.000         3.0  30.000%       75.0%  1.50
  pot         0.375         1.0  10.000%       25.0%  1.25
@@ -64,7 +67,7 @@ async def write(settings: Settings, rows: Mapping[str, Row | None], newest: int,
         enable_idempotence=True,
         transactional_id=f"{settings.topic_prefix}{next(_writers)}",
     )
-    mark = encode_mark(Mark(0, {}, newest, "log", PARTITIONS, HALF_LIFE_MS))
+    mark = encode_mark(Mark(0, {}, newest, {}, PARTITIONS, HALF_LIFE_MS))
     partitions: dict[int, list[tuple[bytes, bytes | None]]] = {}
     for item, row in rows.items():
         value = None if row is None else ROWS["cooccurrence"].encode(row)
@@ -155,7 +158,7 @@ def test_top_cuts_the_list_and_says_so(learnt: Settings) -> None:
 
 def test_an_item_without_neighbours_has_its_line_alone(learnt: Settings) -> None:
     assert inspect(learnt, "pot").stdout == (
-        "pot: 2.0 sessions, 2.0 events, mass 0.000, 0 neighbours, as of 2026-04-16T00:00:00+00:00\n"
+        "pot: 2.0 sessions, 2.0 events, mass 0.000, 0 neighbours, as of 2025-10-30 00:00:00 UTC\n"
     )
 
 
@@ -228,6 +231,15 @@ def test_an_unreachable_broker_is_said(settings: Settings) -> None:
     assert str(result.exception).startswith("no Kafka broker answers at 127.0.0.1:1: start one")
 
 
+def test_a_broker_that_goes_away_is_said(kafka: KafkaBroker, tmp_path: Path) -> None:
+    with KafkaBroker(tmp_path) as broker:
+        settings = Settings(bootstrap_servers=broker.bootstrap_servers)
+        create_topics(settings, 2)
+        reader = ItemReader(settings, check_topics(settings), lambda records, finished: broker.kill())
+        with pytest.raises(BrokerError, match=r"does not let sidecart-cooccurrence-changelog be read: Kafka"):
+            asyncio.run(asyncio.wait_for(reader.read("tea", 20), 30))
+
+
 @pytest.mark.parametrize("arguments", [[], ["tea", "--top", "0"], ["tea", "cup"]])
 def test_wrong_arguments_are_refused(settings: Settings, arguments: list[str]) -> None:
     assert inspect(settings, *arguments).exit_code == 2
@@ -235,7 +247,7 @@ def test_wrong_arguments_are_refused(settings: Settings, arguments: list[str]) -
 
 def test_the_embedded_broker_is_read_too(settings: Settings) -> None:
     async def write_rows(embedded: Settings) -> None:
-        mark = encode_mark(Mark(0, {}, NEWEST_MS, "", PARTITIONS, HALF_LIFE_MS))
+        mark = encode_mark(Mark(0, {}, NEWEST_MS, {}, PARTITIONS, HALF_LIFE_MS))
         async with AIOKafkaProducer(bootstrap_servers=embedded.servers) as producer:
             for item, row in (("tea", TEA), ("cup", CUP), ("pot", POT), (TOTALS, ALL)):
                 topic, partition = changelog_name(embedded, "cooccurrence"), partition_of(item, PARTITIONS)

@@ -140,6 +140,18 @@ def test_a_second_item_pairs_with_the_first() -> None:
     assert offered(effects) == ["cup", "jug", "mat", "pan"]
 
 
+def test_an_item_that_returns_is_an_arrival_and_neither_a_session_nor_a_meeting() -> None:
+    fold = Fold()
+    fold(event("e1", 0, "tea"))
+    fold(event("e2", 0, "pot"))
+    returned = [increment for _, _, increment in fold(event("e3", 0, "tea")).increments]
+    # 3^-0.25 = 0.759836
+    assert returned == [
+        Increment("pot", 0, 0, (("tea", pytest.approx(0.759_836, rel=1e-5), 0),)),
+        Increment("tea", 1, 0, (("pot", pytest.approx(0.379_918, rel=1e-5), 0),)),
+    ]
+
+
 def test_the_lines_of_an_order_arrive_one_after_the_other() -> None:
     effects = Fold()(order("e1", 0, "o1", "tea", "pot"))
     assert anchors(effects) == [TOTALS, "tea", "tea", "pot"]

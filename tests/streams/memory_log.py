@@ -4,8 +4,9 @@ Offsets, split batches, positions and transactions behave as on a broker; nothin
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
@@ -85,7 +86,7 @@ class _Batch(BatchBuilder):
     def append(
         self, *, timestamp: int | None, key: bytes | None, value: bytes | None, headers: Sequence = ()
     ) -> object:
-        metadata = super().append(timestamp=timestamp, key=key, value=value, headers=headers)
+        metadata = super().append(timestamp=timestamp, key=key, value=value)
         if metadata is not None:
             self.messages.append((key, value))
         return metadata
@@ -233,3 +234,8 @@ async def turns(count: int = 50) -> None:
     """Let every task that can run do so."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test on a loop of its own; ten seconds is for a test that hangs."""
+    asyncio.run(asyncio.wait_for(test(), 10))

@@ -1,11 +1,11 @@
 """Messages stand in order within a topic partition, and nothing is sent after a failure."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 import pytest
 from aiokafka.errors import KafkaError, KafkaTimeoutError
-from memory_log import MemoryLog, MemoryProducer, turns
+from memory_log import MemoryLog, MemoryProducer, run, turns
 
 from streams.outbox import Message, Outbox, Published
 
@@ -36,10 +36,6 @@ class Setup:
             for sent in self.producer.sent(topic, partition)
             if not sent.future.done()
         ]
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 10))  # type: ignore[arg-type]
 
 
 def test_messages_of_a_lane_keep_their_order_and_keys() -> None:

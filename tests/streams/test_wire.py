@@ -1,0 +1,317 @@
+"""What is encoded comes back the same, and what no Sidecart wrote is refused."""
+
+import base64
+import copy
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.cooccurrence import Increment, Row, fold
+from models.coverage import Packed, Span
+from models.door import InputRecord, Rejected
+from models.errors import InvariantError
+from models.evidence import Evidence, SuggestedItem
+from models.kpi import Tally, Window
+from models.learning import PairEntry
+from models.measuring import TallyEntry
+from models.parameters import Parameters
+from models.records import Event, Line
+from models.session import Offer, Session
+from models.suggesting import EventEntry, Suggestion
+from streams.topics import TABLES
+from streams.wire import (
+    MARK_KEY,
+    PACKED_EVENTS,
+    PACKED_PAIRS,
+    PACKED_TALLIES,
+    ROWS,
+    DoorMark,
+    Mark,
+    PackedCodec,
+    dead_letter,
+    decode_door_mark,
+    decode_mark,
+    decode_suggestion,
+    encode_door_mark,
+    encode_json,
+    encode_mark,
+    row_id,
+    row_key,
+)
+
+OFFSET_MAX = 2**63 - 1
+CODECS = {"session-events": PACKED_EVENTS, "pairs": PACKED_PAIRS, "tallies": PACKED_TALLIES}
+
+texts = st.text(max_size=12)
+ids = st.text(min_size=1, max_size=12)
+offsets = st.integers(0, OFFSET_MAX)
+times = st.integers(946_684_800_000, 4_102_444_800_000)
+counts = st.integers(0, 2**40)
+weights = st.floats(0, allow_nan=False, allow_infinity=False)
+indexes = st.integers(0, 100)
+
+spans = st.lists(st.builds(Span, ids, st.integers(-1, OFFSET_MAX), offsets), max_size=4)
+lines = st.builds(Line, ids, st.integers(1, 1_000_000), st.none() | weights)
+events = st.builds(
+    Event,
+    st.sampled_from(["browse", "add-to-cart", "orders"]),
+    ids,
+    ids,
+    times,
+    ids,
+    st.lists(lines, max_size=3).map(tuple),
+    st.sampled_from(["add", "remove", "clear"]),
+    st.none() | ids,
+    st.none() | ids,
+    st.none() | ids,
+)
+others = st.lists(st.tuples(ids, weights, st.integers(0, 1)), max_size=4).map(tuple)
+increments = st.builds(Increment, texts, st.integers(0, 1), st.integers(0, 1), others)
+revenue = st.lists(st.tuples(texts, counts), max_size=2).map(tuple)
+tallies = st.builds(Tally, times, ids, counts, counts, counts, counts, counts, counts, revenue)
+
+
+def packed(entries: st.SearchStrategy[Any]) -> st.SearchStrategy[Packed[Any]]:
+    return st.builds(Packed, spans, st.lists(entries, max_size=4))
+
+
+# -- packed records
+
+
+@given(packed(st.builds(EventEntry, indexes, offsets, times, events)))
+def test_packed_events_come_back(record: Packed[EventEntry]) -> None:
+    assert PACKED_EVENTS.decode(PACKED_EVENTS.encode(record)) == record
+
+
+@given(packed(st.builds(PairEntry, indexes, offsets, times, times, increments)))
+def test_packed_increments_come_back(record: Packed[PairEntry]) -> None:
+    assert PACKED_PAIRS.decode(PACKED_PAIRS.encode(record)) == record
+
+
+@given(packed(st.builds(TallyEntry, indexes, offsets, tallies)))
+def test_packed_tallies_come_back(record: Packed[TallyEntry]) -> None:
+    assert PACKED_TALLIES.decode(PACKED_TALLIES.encode(record)) == record
+
+
+def test_weights_come_back_bit_by_bit() -> None:
+    increment = Increment("tea", others=(("cup", 0.1 + 0.2, 1), ("pot", 5e-324, 0), ("mug", 1.7976931348623157e308, 1)))
+    record = Packed([Span("0", -1, 4)], [PairEntry(0, 4, 1, 1, increment)])
+    decoded = PACKED_PAIRS.decode(PACKED_PAIRS.encode(record)).entries[0].increment
+    assert [weight.hex() for _, weight, _ in decoded.others] == [weight.hex() for _, weight, _ in increment.others]
+
+
+def test_the_layout_is_the_documented_one() -> None:
+    event = Event("browse", "e1", "s1", 5, "browse", (Line("tea"),))
+    value = PACKED_EVENTS.encode(Packed([Span("browse-0", -1, 7)], [EventEntry(0, 7, 9, event)]))
+    assert value[:1] == b"\x01"
+    assert msgspec.msgpack.decode(value[1:]) == [
+        [["browse-0", -1, 7]],
+        [[0, 7, 9, ["browse", "e1", "s1", 5, "browse", [["tea", 1, None]], "add", None, None, None]]],
+    ]
+    increment = Increment("tea", 1, 1, (("cup", 0.5, 1),))
+    value = PACKED_PAIRS.encode(Packed([Span("0", 3, 7)], [PairEntry(0, 7, 5, 9, increment)]))
+    assert msgspec.msgpack.decode(value[1:]) == [[["0", 3, 7]], [[0, 7, 5, 9, ["tea", 1, 1, [["cup", 0.5, 1]]]]]]
+    value = PACKED_TALLIES.encode(Packed([Span("0", 3, 7)], [TallyEntry(0, 7, Tally(60_000, "cart", suggestions=1))]))
+    assert msgspec.msgpack.decode(value[1:]) == [[["0", 3, 7]], [[0, 7, [60_000, "cart", 1, 0, 0, 0, 0, 0, []]]]]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
+@given(garbage=st.binary(max_size=64))
+def test_bytes_that_no_sidecart_wrote_are_refused(codec: PackedCodec[Any], garbage: bytes) -> None:
+    for value in (garbage, b"\x01" + garbage):
+        try:
+            record = codec.decode(value)
+        except InvariantError:
+            continue
+        assert isinstance(record, Packed)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b"", "starts with b'', not with version"),
+        (b"\x02\x92\x90\x90", r"starts with b'\\x02', not with version b'\\x01'"),
+        (b'{"spans": []}', "starts with b'{'"),
+        (b"\x01", "cannot be read: Input data was truncated"),
+        (b"\x01\x92\x90", "cannot be read: Input data was truncated"),
+        (b"\x01\x92\x90\x90\x00", "cannot be read: MessagePack data is malformed: trailing characters"),
+        (b"\x01\x90", "cannot be read: Expected `array` of at least length 2, got 0"),
+        (b"\x01\x92\x91\x93\xa1a\xc0\x00\x90", "cannot be read: Expected `int`"),
+    ],
+)
+def test_a_refusal_says_why(codec: PackedCodec[Any], value: bytes, message: str) -> None:
+    with pytest.raises(InvariantError, match=f"^a packed record {message}"):
+        codec.decode(value)
+
+
+@pytest.mark.parametrize("topic", ["session-events", "pairs", "tallies"])
+def test_a_record_of_another_internal_topic_is_refused(topic: str) -> None:
+    event = Event("browse", "e1", "s1", 5, "browse")
+    values = {
+        "session-events": PACKED_EVENTS.encode(Packed([], [EventEntry(0, 7, 9, event)])),
+        "pairs": PACKED_PAIRS.encode(Packed([], [PairEntry(0, 7, 5, 9, Increment("tea"))])),
+        "tallies": PACKED_TALLIES.encode(Packed([], [TallyEntry(0, 7, Tally(0, "cart"))])),
+    }
+    for other in CODECS.keys() - {topic}:
+        with pytest.raises(InvariantError):
+            CODECS[topic].decode(values[other])
+
+
+# -- rows
+
+rows = {
+    "sessions": st.builds(
+        Session,
+        times,
+        times,
+        counts,
+        st.lists(st.tuples(ids, times), max_size=4),
+        st.dictionaries(ids, st.none(), max_size=4),
+        st.dictionaries(ids, counts, max_size=4),
+        st.dictionaries(ids, st.none(), max_size=4),
+        st.lists(st.builds(Offer, ids, times, ids, st.lists(ids, max_size=4).map(tuple)), max_size=2),
+        st.dictionaries(ids, st.integers(0, 7), max_size=4),
+        st.dictionaries(ids, st.none(), max_size=4),
+        st.dictionaries(ids, st.none(), max_size=4),
+    ),
+    "cooccurrence": st.builds(
+        Row,
+        st.integers(0, 1000),
+        weights,
+        weights,
+        weights,
+        st.dictionaries(ids, weights, max_size=6),
+        st.dictionaries(ids, weights, max_size=6),
+    ),
+    "kpi": st.builds(
+        Window, counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)
+    ),
+}
+
+
+def in_order(row: Any) -> Any:
+    """Return a row as lists, in which the order of dicts counts too."""
+    return [list(part.items()) if isinstance(part, dict) else part for part in msgspec.structs.astuple(row)]
+
+
+def test_every_table_has_a_codec() -> None:
+    assert ROWS.keys() == set(TABLES) == rows.keys()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@given(data=st.data())
+def test_rows_come_back_with_their_dicts_in_order(table: str, data: st.DataObject) -> None:
+    row = data.draw(rows[table])
+    assert in_order(ROWS[table].decode(ROWS[table].encode(row))) == in_order(row)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([0.25, 0.5, 1.0])), max_size=30), st.data())
+def test_a_row_folds_on_the_same_after_it_was_read_back(arrivals: list[tuple[str, float]], data: st.DataObject) -> None:
+    parameters = Parameters(row_size=3)
+    read_at = data.draw(st.integers(0, len(arrivals)))
+    codec = ROWS["cooccurrence"]
+    kept = row = fold(None, Increment("tea", 1), 0, parameters)
+    for count, (other, weight) in enumerate(arrivals):
+        if count == read_at:
+            row = codec.decode(codec.encode(copy.deepcopy(kept)))
+        increment = Increment("tea", others=((other, weight, 1),))
+        kept = fold(kept, increment, 0, parameters)
+        row = kept if row is kept else fold(row, increment, 0, parameters)
+    assert in_order(row) == in_order(kept)
+
+
+@given(texts)
+def test_the_key_of_a_row_names_it(row: str) -> None:
+    assert row_id(row_key(row)) == row
+    assert row_key(row) != MARK_KEY
+
+
+def test_the_key_of_the_mark_is_no_rows() -> None:
+    assert row_id(MARK_KEY) is None
+    assert row_key("m") == b"rm"
+
+
+# -- marks
+
+ends = st.dictionaries(st.integers(0, 10_000), offsets, max_size=5)
+marks = st.builds(
+    Mark,
+    position=offsets,
+    watermarks=st.dictionaries(ids, offsets, max_size=5),
+    newest=times,
+    topic_ids=st.dictionaries(ids, texts, max_size=4),
+    partitions=st.integers(1, 10_000),
+    half_life_ms=counts,
+    chains=st.dictionaries(st.sampled_from(["pairs", "tallies"]), ends, max_size=2),
+    published_end=offsets,
+    pending=st.lists(texts, max_size=3),
+)
+
+
+@given(marks)
+def test_marks_come_back(mark: Mark) -> None:
+    assert decode_mark(encode_mark(mark)) == mark
+
+
+@given(st.builds(DoorMark, ends))
+def test_door_marks_come_back(mark: DoorMark) -> None:
+    assert decode_door_mark(encode_door_mark(mark)) == mark
+
+
+@pytest.mark.parametrize(("partitions", "offset"), [(1, OFFSET_MAX), (128, OFFSET_MAX), (400, 2**32 - 1)])
+def test_a_door_mark_fits_the_metadata_of_a_commit(partitions: int, offset: int) -> None:
+    mark = DoorMark(dict.fromkeys(range(partitions), offset))
+    text = encode_door_mark(mark)
+    assert len(text) <= 4096 and text.isascii()  # Kafka's offset.metadata.max.bytes
+    assert decode_door_mark(text) == mark
+
+
+@given(st.text() | st.binary().map(lambda garbage: base64.b64encode(garbage).decode()))
+def test_the_metadata_of_another_programs_commit_is_no_mark(metadata: str) -> None:
+    assert decode_door_mark(metadata) is None
+
+
+# -- public messages
+
+
+def test_a_suggestion_comes_back_from_its_topic() -> None:
+    evidence = Evidence("tea", 2.0, 0.25, 0.5, None)
+    items = (SuggestedItem("cup", 1, 0.125, evidence),)
+    suggestion = Suggestion("id", "e1", "s1", 5, "browse", "tea", items, None)
+    assert decode_suggestion(encode_json(suggestion)) == suggestion
+    empty = Suggestion("id", "e1", "s1", 5, "browse", None, (), "no-item")
+    assert json.loads(encode_json(empty)) == {
+        "suggestion_id": "id",
+        "event_id": "e1",
+        "session_id": "s1",
+        "time": 5,
+        "moment": "browse",
+        "anchor": None,
+        "items": [],
+        "reason": "no-item",
+    }
+
+
+@given(st.none() | st.binary(), st.none() | st.binary())
+def test_a_dead_letter_holds_the_refused_bytes_in_base64(key: bytes | None, value: bytes | None) -> None:
+    letter = dead_letter(
+        "shop-browse", Rejected(InputRecord("browse", 3, 42, 1_000, key, value), "invalid-json", "why")
+    )
+    message = json.loads(letter)
+    refused = {
+        name: None if text is None else base64.b64decode(text) for name, text in message.items() if name in "keyvalue"
+    }
+    assert refused == {"key": key, "value": value}
+    assert {name: message[name] for name in message.keys() - refused.keys()} == {
+        "reason": "invalid-json",
+        "detail": "why",
+        "topic": "shop-browse",
+        "partition": 3,
+        "offset": 42,
+        "timestamp": 1_000,
+    }
