@@ -40,6 +40,8 @@ class _Publication:
         self.kept = kept
         #: What is on its way from here, by id.
         self.own: dict[str, bytes] = {}
+        #: The latest batch's confirmation.
+        self.confirmed: asyncio.Task[None] | None = None
 
 
 class Suggest(TableStage[Session]):
@@ -78,6 +80,7 @@ class Suggest(TableStage[Session]):
                 outbox.publish(context.name("acceptance"), partition, outcomes, after=confirmation)
         for target, packed in pairs.items():
             outbox.publish(context.name("pairs"), target, [(None, PACKED_PAIRS.encode(packed))])
+        # Every suggestion is tallied: an outbox that is settled holds no batch that is not confirmed.
         all_confirmed = asyncio.gather(*confirmations)
         for target, tally in tallies.items():
             outbox.publish(context.name("tallies"), target, [(None, PACKED_TALLIES.encode(tally))], after=all_confirmed)
@@ -151,34 +154,51 @@ class Suggest(TableStage[Session]):
     # -- publishing
 
     def _publish(self, partition: int, messages: dict[str, Message], arrivals: list[int]) -> "asyncio.Task[None]":
+        publication = self._publications[partition]
         published = None
         if messages:
-            self._publications[partition].own.update({key: value for key, (_, value) in messages.items()})
+            publication.own.update({key: value for key, (_, value) in messages.items()})
             topic = self.context.name("suggestions")
             published = self.context.outbox.publish(topic, partition, list(messages.values()))
-        return asyncio.get_running_loop().create_task(self._confirm(partition, published, messages, arrivals))
+        confirmation = asyncio.get_running_loop().create_task(
+            self._confirm(partition, publication, publication.confirmed, published, messages)
+        )
+        publication.confirmed = confirmation
+        confirmation.add_done_callback(lambda task: self._observe(task, arrivals))
+        return confirmation
 
     async def _confirm(
         self,
         partition: int,
+        publication: _Publication,
+        before: "asyncio.Task[None] | None",
         published: "asyncio.Future[Published] | None",
         messages: dict[str, Message],
-        arrivals: list[int],
     ) -> None:
-        """Wait until suggestions are acknowledged, and see whether somebody else wrote between them."""
+        """Wait until suggestions are acknowledged, and see whether somebody else wrote between them.
+
+        Batches are confirmed in order: an outcome may judge what an earlier one has offered.
+        """
+        if before is not None:
+            await before
         if published is None:
             return
-        publication = self._publications[partition]
         end = (await published).end
-        start, publication.end = publication.end, end
-        if end - start != len(messages):
-            await self._read_late_writer(partition, publication, start, end)
+        if end - publication.end != len(messages):
+            await self._read_late_writer(partition, publication, publication.end, end)
+        publication.end = end
         for key in messages:
             del publication.own[key]
+
+    def _observe(self, confirmation: "asyncio.Task[None]", arrivals: list[int]) -> None:
+        if confirmation.cancelled():
+            return
+        error = confirmation.exception()
+        if error is not None:
+            self.context.die(error)
         now = self.context.now_ms()
-        observe = self.context.metrics.suggestion_seconds.observe
         for arrival in arrivals:
-            observe(max(0.0, now - arrival) / 1000)
+            self.context.metrics.suggestion_seconds.observe(max(0.0, now - arrival) / 1000)
 
     async def _read_late_writer(self, partition: int, publication: _Publication, start: int, end: int) -> None:
         """Keep what a late former owner published; where it was first for an event of ours, start from the mark."""
@@ -195,11 +215,9 @@ class Suggest(TableStage[Session]):
             if own is None:
                 publication.kept[key] = decode_suggestion(value)
             elif own != value:
-                self.context.die(
-                    LateWriterError(
-                        f"a former owner of {self.log}/{partition} was first to publish suggestion {key}: this worker"
-                        " stops and starts again from the mark, so that outcomes are judged on the first"
-                    )
+                raise LateWriterError(
+                    f"another worker was first to publish suggestion {key} of {self.log}/{partition}: this one stops"
+                    " and starts again from the mark, so that outcomes are judged on the first"
                 )
 
     # -- ownership

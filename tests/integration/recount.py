@@ -6,11 +6,11 @@ Each comparison adds a sentence to the list of differences; an empty list is the
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from models.cooccurrence import Row
@@ -90,21 +90,25 @@ class Logs:
         return rows, marks
 
     def is_settled(self) -> bool:
-        """Tell whether every log is folded to its end and committed."""
-        for table, log in (("sessions", "session-events"), ("cooccurrence", "pairs"), ("kpi", "tallies")):
-            _, marks = self.table(table)
-            if any(mark.pending for mark in marks.values()):
-                return False
-            for partition, records in self.read(log).items():
-                if records and (partition not in marks or marks[partition].position != records[-1].offset + 1):
-                    return False
+        """Tell whether every log is folded to its end and committed, and every window published."""
         committed = committed_offsets(self.settings)
-        for kind in INPUTS:
-            for partition, records in self.read(kind).items():
-                name = self._topics[kind].name
-                if records and committed.get((name, partition), (0, ""))[0] != records[-1].offset + 1:
+        for row in (*INPUTS, "session-events", "pairs", "tallies"):
+            topic = self._topics[row].name
+            for partition, end in asyncio.run(self._ends(row)).items():
+                if end and committed.get((topic, partition), (0, ""))[0] != end:
                     return False
-        return True
+        _, marks = self.table("kpi")
+        return not any(mark.pending for mark in marks.values())
+
+    async def _ends(self, row: str) -> dict[int, int]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.servers)
+        await consumer.start()
+        try:
+            partitions = self.info.input_partitions.get(row, self.info.partitions)
+            logs = [TopicPartition(self._topics[row].name, partition) for partition in range(partitions)]
+            return {log.partition: end for log, end in (await consumer.end_offsets(logs)).items()}
+        finally:
+            await consumer.stop()
 
     def settle(self) -> None:
         """Wait until the workers are done with everything that is there."""
@@ -112,6 +116,7 @@ class Logs:
         while not self.is_settled():
             if monotonic() > deadline:
                 raise AssertionError(f"the logs were not folded to their ends within {_SETTLE_S} s")
+            sleep(0.2)
 
 
 def differences(logs: Logs, may_be_published_twice: bool = False) -> list[str]:

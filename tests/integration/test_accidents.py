@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-from dataclasses import replace
 from time import monotonic, sleep
 
 import pytest
@@ -39,8 +38,6 @@ def _run_and_stop(deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ("session-events", "was deleted and made again"),
-        ("pairs", "was deleted and made again"),
         ("browse", "was deleted and made again"),
         ("cooccurrence-changelog", "was deleted or cut"),
     ],
@@ -61,14 +58,6 @@ def test_a_changelog_lost_with_its_disk_is_refused(deployment: Deployment) -> No
     code, log = deployment.start_and_fail("another")
     assert code == 2
     assert "the table sessions is empty" in log
-
-
-def test_another_half_life_is_refused(deployment: Deployment) -> None:
-    _run_and_stop(deployment)
-    deployment.settings = replace(deployment.settings, half_life_days=7.0)
-    code, log = deployment.start_and_fail("another")
-    assert code == 2
-    assert "half_life_days was 14" in log
 
 
 def test_an_older_disk_is_brought_up_from_the_changelog(deployment: Deployment) -> None:
