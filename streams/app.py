@@ -8,7 +8,6 @@ from typing import Any
 
 import faust
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
@@ -19,6 +18,7 @@ from streams.agents.measure import Measure
 from streams.agents.suggest import Suggest
 from streams.batching import BatchConsumer, BatchSchema, BatchTransport
 from streams.changelog import LogReader
+from streams.clients import Clients
 from streams.context import Context, model_parameters
 from streams.health import HealthServer
 from streams.metrics import Metrics
@@ -28,52 +28,16 @@ from streams.replica import Replica
 from streams.settings import Settings
 from streams.stage import TableStage
 from streams.store import Changelog
-from streams.topics import INPUTS, MAX_RECORD_BYTES, changelog_name, topic_table
+from streams.topics import INPUTS, changelog_name, topic_table
 from streams.watchdog import Watchdog, die
 
 __all__ = ["Worker", "create_app", "serve"]
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of a batch on its way to the broker.
-_PRODUCER_BATCH_BYTES = 512 * 1024
 _GAUGE_S = 1.0
-
-
-class Clients:
-    """Makes the Kafka clients that work beside Faust's own consumer."""
-
-    def __init__(self, settings: Settings, has_transactions: bool) -> None:
-        self._settings = settings
-        self._has_transactions = has_transactions
-
-    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        """Return an unstarted producer; idempotent where the broker can."""
-        return AIOKafkaProducer(
-            bootstrap_servers=self._settings.servers,
-            acks="all",
-            enable_idempotence=self._has_transactions,
-            transactional_id=transactional_id,
-            max_batch_size=_PRODUCER_BATCH_BYTES,
-            max_request_size=MAX_RECORD_BYTES,
-            compression_type="lz4",
-        )
-
-    def consumer(self) -> AIOKafkaConsumer:
-        """Return an unstarted consumer without a group that reads only what is committed."""
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.servers,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
-            fetch_max_wait_ms=fetch_wait_ms(self._has_transactions),
-        )
-
-
-def fetch_wait_ms(has_transactions: bool) -> int:
-    """Return how long a fetch may wait: any record ends the wait, except on the embedded broker."""
-    return 500 if has_transactions else 5
+#: Seconds for leaving the group at a stop.
+_LEAVE_S = 5.0
 
 
 class Worker:
@@ -82,7 +46,7 @@ class Worker:
     def __init__(self, settings: Settings, info: TopicsInfo, registry: CollectorRegistry) -> None:
         has_transactions = any(info.topic_ids.values())
         clients = Clients(settings, has_transactions)
-        reader = LogReader(clients.consumer)
+        reader = LogReader(clients.log_consumer)
         self.settings = settings
         self.metrics = Metrics(registry)
         self.app = create_app(settings, info)
@@ -98,7 +62,7 @@ class Worker:
             epoch=lambda: self.consumer.epoch,
             die=die,
         )
-        self.replica = Replica(self.context, clients.consumer)
+        self.replica = Replica(self.context, clients.log_consumer)
         changelog = Changelog(reader, clients.producer, has_transactions)
         self._measure = Measure(self.context, self._store("kpi", changelog))
         self.pipeline = Pipeline(
@@ -114,7 +78,7 @@ class Worker:
         consumer = self.consumer
         consumer.checkpoints = self.pipeline
         consumer.tick_s = settings.tick_ms / 1000
-        consumer.fetch_max_wait_ms = fetch_wait_ms(has_transactions)
+        consumer.fetch_max_wait_ms = clients.fetch_wait_ms
         self.watchdog = Watchdog(self._failure)
         self.health = HealthServer(
             settings.metrics_host,
@@ -187,7 +151,9 @@ class Worker:
         self.watchdog.stop()
         for task in self._tasks:
             task.cancel()
-        await self.app.stop()
+        await self.consumer.finish()
+        # During a rebalance Faust's shutdown may hang. All is committed: the group then notices by the session timeout.
+        await asyncio.wait({asyncio.ensure_future(self.app.stop())}, timeout=_LEAVE_S)
         await self.replica.stop_following()
         await self._producer.stop()
         self.health.stop()
@@ -275,10 +241,15 @@ def create_app(settings: Settings, info: TopicsInfo) -> faust.App:
 
 
 async def serve(worker: Worker, stop: asyncio.Event) -> None:
-    """Run a worker until `stop` is set."""
-    await worker.start()
+    """Run a worker until `stop` is set; what has not been started by then is not waited for."""
+    starting = asyncio.ensure_future(worker.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        return
+    await starting
     settings = worker.settings
     logger.info("metrics at http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
-    await stop.wait()
+    await stopping
     logger.info("stopping: a last flush and commit")
     await worker.stop()

@@ -288,6 +288,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             held = self._held.setdefault(stage, {})[tp] = _Held()
             held.next_offset = position or 0
 
+    async def finish(self) -> None:
+        """Take no more batches, and commit what is done: the last thing before a stop."""
+        self.stop_flow()
+        self._supersede()
+        await self.force_commit()
+
     def _supersede(self) -> None:
         self.epoch += 1
         self._held.clear()

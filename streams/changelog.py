@@ -1,7 +1,8 @@
 """Reads log partitions from one offset to their end: changelogs, and what a former owner has published."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -41,9 +42,7 @@ class LogReader:
             When the log ends before `start`: it is not the log that the state was made from.
         """
         log = TopicPartition(topic, partition)
-        consumer = self._new_consumer()
-        await consumer.start()
-        try:
+        async with self._consumer() as consumer:
             consumer.assign([log])
             beginning = (await consumer.beginning_offsets([log]))[log]
             end = (await consumer.end_offsets([log]))[log]
@@ -65,15 +64,18 @@ class LogReader:
                     # Compaction may have moved a row past the end that was seen first.
                     end = (await consumer.end_offsets([log]))[log]
             return position
-        finally:
-            await consumer.stop()
 
     async def beginning(self, topic: str, partition: int) -> int:
         """Return the offset of the first record that a log partition still has."""
         log = TopicPartition(topic, partition)
-        consumer = self._new_consumer()
-        await consumer.start()
-        try:
+        async with self._consumer() as consumer:
             return int((await consumer.beginning_offsets([log]))[log])
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._new_consumer()
+        try:
+            await consumer.start()
+            yield consumer
         finally:
             await consumer.stop()

@@ -1,29 +1,57 @@
-"""How the logs are read beside Faust's own consumer."""
+"""The Kafka clients that work beside Faust's own consumer."""
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams.settings import Settings
+from streams.topics import MAX_RECORD_BYTES
 
-__all__ = ["log_consumer"]
+__all__ = ["Clients"]
 
 #: Longest wait in ms of a fetch without data: any record ends it, except on the embedded broker.
 _FETCH_WAIT_MS = 500
 _EMBEDDED_FETCH_WAIT_MS = 5
 
+#: Bytes of a batch on its way to the broker.
+_PRODUCER_BATCH_BYTES = 512 * 1024
 
-def log_consumer(settings: Settings, has_transactions: bool) -> AIOKafkaConsumer:
-    """Return an unstarted consumer without a group that reads only what is committed.
+
+class Clients:
+    """Makes unstarted clients for one broker.
 
     Parameters
     ----------
     has_transactions : bool
-        False only on the embedded broker, which cannot hold back what is not committed.
+        False only on the embedded broker, which can neither fence a writer nor hold back what is not committed.
     """
-    return AIOKafkaConsumer(
-        bootstrap_servers=settings.servers,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed" if has_transactions else "read_uncommitted",
-        fetch_max_wait_ms=_FETCH_WAIT_MS if has_transactions else _EMBEDDED_FETCH_WAIT_MS,
-    )
+
+    def __init__(self, settings: Settings, has_transactions: bool) -> None:
+        self._settings = settings
+        self._has_transactions = has_transactions
+
+    @property
+    def fetch_wait_ms(self) -> int:
+        """How long a fetch without data may wait."""
+        return _FETCH_WAIT_MS if self._has_transactions else _EMBEDDED_FETCH_WAIT_MS
+
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        """Return a producer; idempotent where the broker can."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.servers,
+            acks="all",
+            enable_idempotence=self._has_transactions,
+            transactional_id=transactional_id,
+            max_batch_size=_PRODUCER_BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
+            compression_type="lz4",
+        )
+
+    def log_consumer(self) -> AIOKafkaConsumer:
+        """Return a consumer without a group that reads only what is committed."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._settings.servers,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
+            fetch_max_wait_ms=self.fetch_wait_ms,
+        )

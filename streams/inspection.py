@@ -13,7 +13,7 @@ from models.inspection import ItemReport, close_ids, inspect_item
 from models.partitioning import partition_of
 from streams.admin import TopicsInfo
 from streams.changelog import LogReader
-from streams.clients import log_consumer
+from streams.clients import Clients
 from streams.context import model_parameters
 from streams.settings import Settings
 from streams.topics import changelog_name
@@ -51,7 +51,7 @@ class ItemReader:
         self._settings = settings
         self._partitions = info.partitions
         self._on_progress = on_progress
-        self._reader = LogReader(lambda: log_consumer(settings, has_transactions))
+        self._reader = LogReader(Clients(settings, has_transactions).log_consumer)
 
     @property
     def steps(self) -> int:

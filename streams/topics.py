@@ -8,8 +8,8 @@ from streams.settings import Settings
 
 __all__ = ["INPUTS", "MAX_RECORD_BYTES", "TABLES", "Role", "Topic", "changelog_name", "topic_table"]
 
-#: The largest record batch in bytes: a packed record holds at most 500 item arrivals of at most 256-byte ids,
-#: with sixteen pairs each, which stays below 3 MB.
+#: The largest record batch in bytes. A packed record is made from about 64 kB of input: at most some 200 arrivals with
+#: ids of 256 bytes, each with up to sixteen pairs, which stays below 2 MB.
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 
 #: The tables of the stages suggest, learn and measure, in the data's order.

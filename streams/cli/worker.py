@@ -36,8 +36,8 @@ def command(bootstrap_servers: str | None, state_dir: str | None, metrics_port: 
     settings = settings_from(bootstrap_servers=bootstrap_servers, state_dir=state_dir, metrics_port=metrics_port)
     lock = _lock(settings.state_dir)
     _set_up_logging(settings.log_level)
-    asyncio.run(_run(settings))
-    lock.close()
+    with lock:
+        asyncio.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:
@@ -50,6 +50,9 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _begin_stop, stop)
     await serve(worker, stop)
+    # Not a return: a thread of Faust that hangs in a rebalance would keep the process, and all is committed.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _begin_stop(stop: asyncio.Event) -> None:

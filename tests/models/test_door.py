@@ -144,10 +144,10 @@ def test_the_next_span_covers_what_a_target_did_not_get() -> None:
 
 
 def test_a_chain_goes_on_where_the_mark_says() -> None:
-    chains = {("browse", 0): Chain("browse-0", {1: 40})}
-    admitted = admit_records([record(50, target=1)], chains, PARTITIONS, DEFAULTS)  # type: ignore[arg-type]
+    chains: dict[Origin, Chain] = {("browse", 0): Chain("browse-0", {1: 40})}
+    admitted = admit_records([record(50, target=1)], chains, PARTITIONS, DEFAULTS)
     assert admitted.packed[1].spans == [Span("browse-0", 40, 50)]
-    assert chains["browse", 0].as_dict() == {1: 50}  # type: ignore[index]
+    assert chains["browse", 0].as_dict() == {1: 50}
 
 
 # -- laws

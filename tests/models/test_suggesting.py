@@ -1,6 +1,6 @@
 """The fold of session events: the same effects on every replay, each once, and no item a session has already."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from itertools import pairwise
 
@@ -481,7 +481,7 @@ def events_of(draw: st.DrawFn, steps: st.SearchStrategy[int] = _steps) -> list[E
     now = 0
     for number in range(draw(st.integers(1, 14))):
         now += draw(steps)
-        repeated = draw(st.integers(0, 6)) == 0 and events
+        repeated = bool(events) and draw(st.integers(0, 6)) == 0
         event_id = draw(st.sampled_from(events)).event_id if repeated else f"e{number}"
         kind = draw(st.sampled_from(_kinds))
         session = draw(st.sampled_from(["s", "r"]))
@@ -533,7 +533,7 @@ def replay(
     log: list[Packed[EventEntry]],
     rows: Mapping[str, Row] = SHOP,
     published: Mapping[str, Suggestion] | None = None,
-    restart_before: set[int] = frozenset(),  # type: ignore[assignment]
+    restart_before: Set[int] = frozenset(),
     parameters: Parameters = DEFAULTS,
 ) -> Replayed:
     shard: SessionShard = Shard(0)
