@@ -10,8 +10,8 @@ from typing import Final, Literal
 import msgspec
 
 from models.parameters import Parameters
-from models.records import ADD, Event, Kind, Line
-from models.session import Offer, Session
+from models.records import ADD, Event, Kind
+from models.session import Offer, Session, trim
 
 __all__ = ["STAGES", "Outcome", "judge"]
 
@@ -46,14 +46,22 @@ def judge(session: Session, event: Event, parameters: Parameters) -> list[Outcom
     if event.action != ADD:
         return []
     stage = _STAGE_OF[event.kind]
-    outcomes = []
+    values: dict[str, float | None] = {}
     for line in event.lines:
-        bits = session.judged.get(line.item_id, 0)
-        offer = _offer(session, event, line.item_id, parameters)
+        value = values.get(line.item_id)
+        if line.price is not None:
+            value = round((value or 0.0) + line.price * line.quantity, 4)
+        values[line.item_id] = value
+    outcomes = []
+    for item, value in values.items():
+        bits = session.judged.get(item, 0)
+        offer = _offer(session, event, item, parameters)
         if offer is None or bits & STAGES[stage]:
             continue
-        session.judged[line.item_id] = bits | STAGES[stage]
-        outcomes.append(_outcome(event, line, offer, stage, is_first=not bits))
+        session.judged.pop(item, None)
+        session.judged[item] = bits | STAGES[stage]
+        trim(session.judged, parameters.seen_max)
+        outcomes.append(_outcome(event, item, value, offer, stage, is_first=not bits))
     return outcomes
 
 
@@ -67,19 +75,19 @@ def _offer(session: Session, event: Event, item: str, parameters: Parameters) ->
     return latest
 
 
-def _outcome(event: Event, line: Line, offer: Offer, stage: Stage, is_first: bool) -> Outcome:
-    identity = "\0".join((offer.suggestion_id, line.item_id, stage))
+def _outcome(event: Event, item: str, value: float | None, offer: Offer, stage: Stage, is_first: bool) -> Outcome:
+    identity = "\0".join((offer.suggestion_id, item, stage))
     return Outcome(
         outcome_id=blake2b(identity.encode(), digest_size=16).hexdigest(),
         suggestion_id=offer.suggestion_id,
         session_id=event.session_id,
-        item_id=line.item_id,
-        rank=offer.items.index(line.item_id) + 1,
+        item_id=item,
+        rank=offer.items.index(item) + 1,
         stage=stage,
         moment=offer.moment,
         time=event.time,
         seconds_since=(event.time - offer.time) / 1000,
-        value=None if line.price is None else round(line.price * line.quantity, 4),
+        value=value,
         currency=event.currency,
         is_first=is_first,
     )

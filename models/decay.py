@@ -12,6 +12,9 @@ __all__ = ["EPOCH_HALF_LIVES", "epoch_of", "growth", "rescale"]
 #: Half-lives in an epoch: 2^32 is far from overflow, and a row is rescaled about once a year.
 EPOCH_HALF_LIVES = 32
 
+#: Beyond so many half-lives a weight is nothing, or everything; far from the 1024 at which a float overflows.
+_EXPONENT_MAX = 512.0
+
 
 def epoch_of(time_ms: int, half_life_ms: int) -> int:
     """Return the number of the epoch that holds a time."""
@@ -19,7 +22,7 @@ def epoch_of(time_ms: int, half_life_ms: int) -> int:
 
 
 def growth(time_ms: int, epoch: int, half_life_ms: int) -> float:
-    """Return 2^((time − start of the epoch) / half-life).
+    """Return 2^((time − start of the epoch) / half-life), the exponent within ±512.
 
     Examples
     --------
@@ -27,7 +30,7 @@ def growth(time_ms: int, epoch: int, half_life_ms: int) -> float:
     8.0
     """
     exponent = (time_ms - epoch * EPOCH_HALF_LIVES * half_life_ms) / half_life_ms
-    return float(2.0**exponent)
+    return float(2.0 ** max(-_EXPONENT_MAX, min(_EXPONENT_MAX, exponent)))
 
 
 def rescale(epochs: int) -> float:

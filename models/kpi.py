@@ -65,7 +65,7 @@ def window_start(time_ms: int, parameters: Parameters) -> int:
 
 
 def tallies(time_ms: int, moment: str, is_empty: bool, outcomes: list[Outcome], parameters: Parameters) -> list[Tally]:
-    """Return what one event with one suggestion and these outcomes adds, one tally a moment."""
+    """Return what one event with one suggestion and these outcomes adds: one tally for it, and one an outcome."""
     start = window_start(time_ms, parameters)
     result = [Tally(start, moment, suggestions=1, empty=int(is_empty))]
     for outcome in outcomes:

@@ -34,7 +34,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-@lru_cache(maxsize=1 << 20)
+@lru_cache(maxsize=1 << 17)
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition of a key among `partitions` of them."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions

@@ -16,7 +16,7 @@ from models.cooccurrence import Row
 from models.decay import growth
 from models.parameters import Parameters
 
-__all__ = ["Candidate", "rank"]
+__all__ = ["Candidate", "distinct", "rank"]
 
 
 class Candidate(NamedTuple):
@@ -58,7 +58,7 @@ def rank(
     hits: dict[str, int] = {}
     best: dict[str, tuple[float, str]] = {}
     popularity: dict[str, float] = {}
-    for place, (anchor, anchor_time) in enumerate(_distinct(positions)[: parameters.query_items]):
+    for place, (anchor, anchor_time) in enumerate(distinct(positions)[: parameters.query_items]):
         row = rows.get(anchor)
         if row is None:
             continue
@@ -90,7 +90,8 @@ def rank(
     return candidates
 
 
-def _distinct(positions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+def distinct(positions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return each item once, at its first place."""
     newest: dict[str, int] = {}
     for item, time_ms in positions:
         newest.setdefault(item, time_ms)

@@ -4,7 +4,8 @@ The door: `accept` turns the JSON bytes of an input topic into one `Event`, or r
 """
 
 import math
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -33,7 +34,8 @@ MESSAGE_BYTES_MAX: Final = 256 * 1024
 ID_BYTES_MAX: Final = 256
 LINES_MAX: Final = 100
 QUANTITY_MAX: Final = 1_000_000
-PRICE_MAX: Final = 1e9
+#: Price times quantity of a line: sums of these stay exact.
+VALUE_MAX: Final = 1e9
 #: 2000-01-01 in epoch milliseconds: an earlier time is most likely given in seconds.
 TIME_MIN_MS: Final = 946_684_800_000
 TIME_MAX_MS: Final = 4_102_444_800_000
@@ -76,13 +78,17 @@ class _Message(msgspec.Struct):
     quantity: int | None = None
     price: float | None = None
     currency: str | None = None
-    user_id: str | None = None
     moment: str | None = None
     suggestion_id: str | None = None
     action: str | None = None
     order_id: str | None = None
     lines: list[_Line] | None = None
 
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 _decoder = msgspec.json.Decoder(_Message)
 
@@ -119,7 +125,7 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
         message = _decoder.decode(value)
     except msgspec.ValidationError as error:
         raise BadEventError("invalid-field", str(error)) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadEventError("invalid-json", str(error)) from error
     time = _time(message.time)
     if time > timestamp_ms + parameters.future_skew_ms:
@@ -153,7 +159,7 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
 
 def moment_label(moment: str) -> str:
     """Return the moment as a bounded label: one of `MOMENTS`, or ``other``."""
-    return moment if moment in ("browse", "cart", "order") else "other"
+    return moment if moment in MOMENTS.values() else "other"
 
 
 def _id(field: str, text: str | None) -> str:
@@ -175,8 +181,8 @@ def _line(line: _Line) -> Line:
     quantity = 1 if line.quantity is None else line.quantity
     if not 1 <= quantity <= QUANTITY_MAX:
         raise BadEventError("invalid-field", f"quantity={quantity} is out of range: 1 to {QUANTITY_MAX}")
-    if line.price is not None and not 0 <= line.price <= PRICE_MAX:
-        raise BadEventError("invalid-field", f"price={line.price} is out of range: 0 to {PRICE_MAX:g}")
+    if line.price is not None and not 0 <= line.price * quantity <= VALUE_MAX:
+        raise BadEventError("invalid-field", f"price={line.price} times {quantity} is out of range: 0 to {VALUE_MAX:g}")
     return Line(_id("item_id", line.item_id), quantity, line.price)
 
 
@@ -193,12 +199,13 @@ def _time(time: int | float | str | None) -> int:
         raise BadEventError("missing-field", "time is missing")
     if isinstance(time, str):
         try:
-            moment = datetime.fromisoformat(time)
-        except ValueError as error:
-            raise BadEventError("invalid-time", f"time={time!r} is neither RFC 3339 nor epoch ms") from error
-        if moment.tzinfo is None:
-            raise BadEventError("invalid-time", f"time={time!r} has no time zone; RFC 3339 ends in Z or an offset")
-        time_ms = math.floor(moment.timestamp() * 1000)
+            if not _RFC_3339.fullmatch(time):
+                raise ValueError(time)
+            time_ms = (datetime.fromisoformat(time.upper()) - _EPOCH) // timedelta(milliseconds=1)
+        except (ValueError, OverflowError) as error:
+            raise BadEventError(
+                "invalid-time", f"time={time!r} is neither RFC 3339 with Z or an offset nor epoch ms"
+            ) from error
     else:
         time_ms = math.floor(time)
     if not TIME_MIN_MS <= time_ms < TIME_MAX_MS:

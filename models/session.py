@@ -11,7 +11,7 @@ import msgspec
 from models.parameters import Parameters
 from models.records import ADD, CLEAR, REMOVE, Event
 
-__all__ = ["Fate", "Offer", "Session", "admit", "arrive", "change_cart", "is_forgotten", "own_items"]
+__all__ = ["Fate", "Offer", "Session", "admit", "arrive", "change_cart", "is_forgotten", "own_items", "trim"]
 
 Fate = Literal["joined", "opened", "late", "duplicate"]
 
@@ -72,7 +72,10 @@ def admit(session: Session | None, event: Event, parameters: Parameters) -> tupl
     elif event.event_id in session.event_ids or (event.order_id is not None and event.order_id in session.order_ids):
         return session, "duplicate"
     elif event.time - session.last > parameters.session_gap_ms:
-        session = Session(event.time, event.time, event_ids=session.event_ids, order_ids=session.order_ids)
+        # A shop's cart outlives the gap.
+        session = Session(
+            event.time, event.time, cart=session.cart, event_ids=session.event_ids, order_ids=session.order_ids
+        )
         fate = "opened"
     elif session.started - event.time > parameters.session_gap_ms:
         fate = "late"
@@ -107,12 +110,12 @@ def change_cart(session: Session, event: Event, parameters: Parameters) -> None:
         if event.action == CLEAR:
             session.cart.clear()
         for line in event.lines:
+            assert event.action in (ADD, REMOVE)
             change = line.quantity if event.action == ADD else -line.quantity
             held = session.cart.pop(line.item_id, 0) + change
             if held > 0:
                 session.cart[line.item_id] = held
-                _trim(session.cart, parameters.seen_max)
-            assert event.action in (ADD, REMOVE)
+                trim(session.cart, parameters.seen_max)
 
 
 def own_items(session: Session) -> set[str]:
@@ -123,9 +126,10 @@ def own_items(session: Session) -> set[str]:
 def _remember(memory: dict[str, None], key: str, most: int) -> None:
     memory.pop(key, None)
     memory[key] = None
-    _trim(memory, most)
+    trim(memory, most)
 
 
-def _trim(memory: dict[str, None] | dict[str, int], most: int) -> None:
+def trim(memory: dict[str, None] | dict[str, int], most: int) -> None:
+    """Drop the oldest entries, so that at most so many stay."""
     while len(memory) > most:
         del memory[next(iter(memory))]

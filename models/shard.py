@@ -72,7 +72,3 @@ class Shard(Generic[RowT]):
         dirty = {key: self.rows.get(key) for key in self._dirty}
         self._dirty = set()
         return dirty
-
-    def has_dirty(self) -> bool:
-        """Tell whether any row has changed since the last `take_dirty`."""
-        return bool(self._dirty)

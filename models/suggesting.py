@@ -16,7 +16,7 @@ from models.evidence import SuggestedItem, choose
 from models.kpi import Tally, tallies
 from models.pairs import increments, session_opened
 from models.parameters import Parameters
-from models.ranking import rank
+from models.ranking import distinct, rank
 from models.records import ADD, Event
 from models.session import Offer, Session, admit, arrive, change_cart, is_forgotten, own_items
 from models.shard import Shard
@@ -126,7 +126,7 @@ def _serve(
         effects.increments.append((event.time, entry.timestamp, session_opened()))
     if event.action == ADD:
         for line in event.lines:
-            is_new = line.item_id not in context.seen
+            is_new = fate != "late" and line.item_id not in context.seen
             added = increments(line.item_id, event.time, context.positions, context.length + 1, is_new, parameters)
             effects.increments.extend((event.time, entry.timestamp, increment) for increment in added)
             arrive(context, line.item_id, event.time, parameters)
@@ -134,7 +134,7 @@ def _serve(
     suggestion = published.get(suggestion_id(event))
     is_published = suggestion is not None
     if suggestion is None:
-        suggestion = _suggest(context, event, rows, parameters)
+        suggestion = _suggest(context, event, rows, own_items(session) | own_items(context), shard.newest, parameters)
     if suggestion.items:
         items = tuple(item.item_id for item in suggestion.items)
         context.offers.append(Offer(suggestion.suggestion_id, event.time, event.moment, items))
@@ -144,10 +144,12 @@ def _serve(
     effects.tallies.extend(tallies(event.time, event.moment, not suggestion.items, outcomes, parameters))
 
 
-def _suggest(session: Session, event: Event, rows: Mapping[str, Row], parameters: Parameters) -> Suggestion:
-    newest_first = session.positions[::-1]
-    candidates = rank(rows, newest_first, own_items(session), event.time, parameters)
-    items, reason = choose(rows, candidates, [item for item, _ in newest_first], event.time, parameters)
+def _suggest(
+    session: Session, event: Event, rows: Mapping[str, Row], excluded: set[str], now_ms: int, parameters: Parameters
+) -> Suggestion:
+    newest_first = distinct(session.positions[::-1])[: parameters.query_items]
+    candidates = rank(rows, newest_first, excluded, event.time, parameters)
+    items, reason = choose(rows, candidates, [item for item, _ in newest_first], now_ms, parameters)
     return Suggestion(
         suggestion_id=suggestion_id(event),
         event_id=event.event_id,
@@ -161,7 +163,8 @@ def _suggest(session: Session, event: Event, rows: Mapping[str, Row], parameters
 
 
 def _forget(shard: SessionShard, parameters: Parameters) -> None:
-    # Rows stand in order of their last touch; `is_forgotten` decides, this only frees the room.
+    # `is_forgotten` decides at each look-up; this only frees the room. Rows stand in order of their last touch, after a
+    # load in order of their keys.
     while shard.rows:
         session_id = next(iter(shard.rows))
         if not is_forgotten(shard.rows[session_id], shard.newest, parameters):

@@ -40,6 +40,8 @@ _PAUSE_BYTES = 2 * 1024 * 1024
 _RESUME_BYTES = 512 * 1024
 #: How long a merge by timestamp waits for a partition that is known to be behind.
 _MERGE_WAIT_S = 1.0
+#: Seconds until it is looked again whether there is anything to fetch.
+_NOTHING_ASSIGNED_S = 0.1
 #: Seconds that the hand-over of partitions may spend on a last flush and commit.
 _REVOKE_S = 8.0
 
@@ -94,6 +96,7 @@ class _Held:
 
     def extend(self, records: list[ConsumerRecord]) -> None:
         self.records.extend(records)
+        self.waiting_since = None
         self.size += sum(_size(record) for record in records)
         self.next_offset = records[-1].offset + 1
 
@@ -120,6 +123,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._held: dict[str, dict[TP, _Held]] = {}
         self._in_flight: dict[str, int] = {}
         self._fetching: asyncio.Future[Any] | None = None
+        #: Held while the thread fetches or seeks: what a fetch across a seek brings would be lost.
+        self._positioned = asyncio.Lock()
+        #: Set while the positions are those of the stages: not from a revocation to the next seek.
+        self._sought = asyncio.Event()
         self._wake = asyncio.Event()
         self._polled_at = 0.0
 
@@ -165,9 +172,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                         self._hold(stage, TP(tp.topic, tp.partition), fetched)
 
     async def _fetch(self, timeout: float) -> tuple[int, Mapping[Any, list[ConsumerRecord]]]:
-        epoch = self.epoch
-        records, _ = await self._wait_next_records(timeout)
-        return epoch, records or {}
+        await self._sought.wait()
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        async with self._positioned:
+            epoch, active = self.epoch, self._get_active_partitions()
+            if self._sought.is_set() and active:
+                return epoch, await self._thread.getmany(active, timeout) or {}
+        await asyncio.sleep(_NOTHING_ASSIGNED_S)
+        return epoch, {}
 
     def _hold(self, stage: str, tp: TP, records: list[ConsumerRecord]) -> None:
         held = self._held.setdefault(stage, {}).setdefault(tp, _Held())
@@ -191,15 +204,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             record = held.pop()
             records.append(record)
             size += _size(record)
+            if held.paused and held.size < _RESUME_BYTES:
+                held.paused = False
+                self._thread.resume([tp])
             if held.records:
                 heapq.heapreplace(heads, (held.records[0].timestamp, tp))
             else:
                 heapq.heappop(heads)
                 if self._is_awaited(tp, held):
                     break
-            if held.paused and held.size < _RESUME_BYTES:
-                held.paused = False
-                self._thread.resume([tp])
         return records
 
     def _is_awaited(self, tp: TP, held: _Held) -> bool:
@@ -222,8 +235,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Return the end of a partition as the last fetch saw it, None before the first."""
         try:
             end: int | None = super().highwater(tp)
-        except IllegalStateError:
-            return None
+        except (AssertionError, IllegalStateError):
+            return None  # not assigned, or not any more
         return end
 
     def lag(self) -> dict[str, int]:
@@ -279,7 +292,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Go to the stages' own positions, whatever the committed offsets say."""
         self._supersede()
         positions = await self.checkpoints.positions(self.assignment())
-        await self._thread.seek_positions(positions)
+        async with self._positioned:
+            await self._thread.seek_positions(positions)
         self._read_offset.clear()
         for tp, position in positions.items():
             stage = self.checkpoints.stage_of(tp.topic)
@@ -287,6 +301,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 raise InvariantError(f"no stage reads {tp.topic}")
             held = self._held.setdefault(stage, {})[tp] = _Held()
             held.next_offset = position or 0
+        self._sought.set()
 
     async def finish(self) -> None:
         """Take no more batches, and commit what is done: the last thing before a stop."""
@@ -296,6 +311,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     def _supersede(self) -> None:
         self.epoch += 1
+        self._sought.clear()
         self._held.clear()
         self._in_flight.clear()
 
@@ -308,6 +324,12 @@ class _BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Faust's 1.5 s cannot be set; the embedded broker does not wake a waiting fetch.
         consumer._fetch_max_wait_ms = self.consumer.fetch_max_wait_ms
         return consumer
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        # Before the first fetch: the store reads rows in bulk, and what lies unread would hold up all other fetching.
+        changelogs = [TopicPartition(*tp) for tp in assigned if self.consumer._is_changelog_tp(tp)]
+        self._ensure_consumer().pause(*changelogs)
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def pause(self, tps: Iterable[TP]) -> None:
         self._in_thread(self._ensure_consumer().pause, tps)
@@ -342,10 +364,6 @@ class _BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _seek_positions(self, positions: Mapping[TP, int | None]) -> None:
         consumer = self._ensure_consumer()
-        assigned = consumer.assignment()
-        changelogs = [tp for tp in assigned if self.consumer._is_changelog_tp(TP(tp.topic, tp.partition))]
-        # The store reads rows in bulk: what Faust's assignment fetches of the changelogs would only be in the way.
-        consumer.pause(*changelogs)
         wanted = {TopicPartition(tp.topic, tp.partition): position for tp, position in positions.items()}
         consumer.resume(*wanted)
         beginnings = [tp for tp, position in wanted.items() if position is None]

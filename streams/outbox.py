@@ -6,12 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 __all__ = ["Message", "Outbox", "Published"]
 
-#: Key and value of a message.
-Message = tuple[bytes | None, bytes]
+
+class Message(NamedTuple):
+    """Key, value and headers of a message."""
+
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
 
 #: Bytes not yet acknowledged above which the stages wait: about a second's output, which a flush has to wait for.
 _BACKLOG_BYTES = 4 * 1024 * 1024
@@ -34,7 +39,7 @@ class _Job:
         self.messages = messages
         self.after = after
         self.acknowledged: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
-        self.size = sum(len(value) for _, value in messages)
+        self.size = sum(len(message.value) for message in messages)
 
 
 class Outbox:
@@ -93,13 +98,16 @@ class Outbox:
     async def _drain(self, lane: tuple[str, int]) -> None:
         jobs = self._lanes[lane]
         try:
-            while jobs and not self._failed:
+            while jobs:
                 if jobs[0].after is not None:
                     await jobs[0].after
+                if self._failed:
+                    return
                 await self._send(lane, self._take(jobs))
-        except (KafkaError, OSError) as error:
-            self._failed = True
-            self._on_failure(error)
+        except Exception as error:  # noqa: BLE001  whatever it was, nothing may follow what was not sent
+            if not self._failed:
+                self._failed = True
+                self._on_failure(error)
         finally:
             del self._tasks[lane]
 
@@ -116,11 +124,11 @@ class Outbox:
         sent = []
         batch = self._producer.create_batch()
         for job in jobs:
-            for key, value in job.messages:
-                if batch.append(key=key, value=value, timestamp=None) is None:
+            for key, value, headers in job.messages:
+                if batch.append(key=key, value=value, headers=list(headers), timestamp=None) is None:
                     sent.append(await self._producer.send_batch(batch, topic, partition=partition))
                     batch = self._producer.create_batch()
-                    batch.append(key=key, value=value, timestamp=None)
+                    batch.append(key=key, value=value, headers=list(headers), timestamp=None)
                 places.append((len(sent), batch.record_count() - 1))
         sent.append(await self._producer.send_batch(batch, topic, partition=partition))
         bases = [(await future).offset for future in sent]

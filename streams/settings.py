@@ -20,6 +20,7 @@ __all__ = ["ENVIRONMENT_PREFIX", "Settings", "load_settings"]
 ENVIRONMENT_PREFIX = "SIDECART_"
 
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,180}")
+_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,60}")
 
 
@@ -82,11 +83,13 @@ class Settings:
             if name in names:
                 raise ConfigurationError(f"{spec.name} and {names[name]} name the same topic {name!r}")
             names[name] = spec.name
+            if name.endswith("-changelog"):
+                raise ConfigurationError(f"{spec.name}={name!r} ends in -changelog, as only the tables' changelogs do")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise ConfigurationError(f"log_level={self.log_level!r} is none of debug, info, warning, error")
         for server in self.bootstrap_servers.split(","):
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            address = _ADDRESS.fullmatch(server.strip())
+            if not address or not 0 < int(address["port"]) < 65536:
                 raise ConfigurationError(f"bootstrap_servers={self.bootstrap_servers!r}: {server!r} is not host:port")
 
     @property
@@ -167,7 +170,7 @@ def _convert(spec: "dataclasses.Field[Any]", value: Any, source: str) -> Any:
         return target(value)
     try:
         number = target(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}") from error
     if number != number or (target is int and isinstance(value, float) and number != value):
         raise ConfigurationError(f"{source}={value!r} is not {_NAMES[target]}")

@@ -31,6 +31,8 @@ _BLOCK_CACHE_BYTES = 16 * 1024 * 1024
 _WRITE_BUFFER_BYTES = 8 * 1024 * 1024
 _OPEN_FILES = 200
 
+_BEYOND_ANY_END = 2**62
+
 
 class Changelog:
     """How a table partition's changelog is read and written.
@@ -76,21 +78,17 @@ class Store(RocksDBStore):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._writers: dict[int, AIOKafkaProducer] = {}
-        self._ends: dict[TP, int] = {}
 
     # -- what Faust calls
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Note the changelogs' ends: Faust's own recovery, message by message, then finds nothing to do."""
-        mine = [tp for tp in assigned if tp.topic == self.table.changelog_topic.get_topic_name()]
-        self._ends = dict(await self.app.consumer.highwaters(*mine)) if mine else {}
+        """Do nothing: the stage lets go of partitions and takes them over, when Faust's recovery is through."""
 
-    def persisted_offset(self, tp: TP) -> int | None:
-        """Report the changelog as read: the rows are loaded in bulk by `load`."""
-        end = self._ends.get(tp)
-        return None if not end else end - 1
+    def persisted_offset(self, tp: TP) -> int:
+        """Report the changelog as read, however it grows: rows are loaded in bulk by `load`, not message by message."""
+        return _BEYOND_ANY_END
 
     def set_persisted_offset(self, tp: TP, offset: int) -> None:
         """Do nothing: the position is written with the rows, by `flush` and `load`."""

@@ -55,7 +55,7 @@ def topic_table(settings: Settings) -> dict[str, Topic]:
         ("browse", settings.topic_browse, Role.INPUT, "any", "JSON, one product view", week),
         ("add-to-cart", settings.topic_add_to_cart, Role.INPUT, "any", "JSON, one cart change", week),
         ("orders", settings.topic_orders, Role.INPUT, "any", "JSON, one order", week),
-        ("dead-letters", settings.topic_dead_letters, Role.OUTPUT, "as the event's", "JSON, one refused event", week),
+        ("dead-letters", settings.topic_dead_letters, Role.OUTPUT, "as the event's", "JSON, one refused event", packed),
         ("session-events", settings.topic_session_events, Role.INTERNAL, "session", "packed accepted events", packed),
         ("pairs", settings.topic_pairs, Role.INTERNAL, "anchor item", "packed row increments", packed),
         ("tallies", settings.topic_tallies, Role.INTERNAL, "window", "packed KPI increments", packed),

@@ -25,6 +25,7 @@ from models.learning import PairEntry
 from models.measuring import TallyEntry
 from models.session import Session
 from models.suggesting import EventEntry, Suggestion
+from streams.topics import MAX_RECORD_BYTES
 
 __all__ = [
     "MARK_KEY",
@@ -48,6 +49,9 @@ __all__ = [
 ]
 
 _VERSION = b"\x01"
+
+#: Bytes of a refused record that a dead letter holds; base64 makes a third more of them.
+_LETTER_BYTES_MAX = MAX_RECORD_BYTES * 5 // 8
 
 MARK_KEY = b"m"
 _ROW_LETTER = b"r"
@@ -190,17 +194,21 @@ def decode_suggestion(value: bytes) -> Suggestion:
 
 
 def dead_letter(topic: str, rejected: Rejected) -> bytes:
-    """Return the message of `dead-letters` for a refused record; key and value are base64, null where they were."""
+    """Return the message of `dead-letters` for a refused record; key and value are base64, null where they were.
+
+    A record of several megabytes stays where it is: its value is null here, and `detail` says so.
+    """
     record = rejected.record
+    fits = len(record.value or b"") + 2 * len(record.key or b"") < _LETTER_BYTES_MAX
     return _json.encode(
         {
             "reason": rejected.reason,
-            "detail": rejected.detail,
+            "detail": rejected.detail if fits else f"{rejected.detail}; it is only in the input topic",
             "topic": topic,
             "partition": record.partition,
             "offset": record.offset,
             "timestamp": record.timestamp,
-            "key": record.key,
-            "value": record.value,
+            "key": record.key if fits else None,
+            "value": record.value if fits else None,
         }
     )

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from models.errors import BrokerError
 from streams.brokers.kafka import KafkaBroker
 from streams.settings import Settings
+
+# The same examples each time, and no deadline on a busy machine.
+hypothesis_settings.register_profile(
+    "sidecart", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("sidecart")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from models.recordings.record import BadLine, InputEvent, InputLine, Recorded, is_whole_number
-from models.records import PRICE_MAX
+from models.records import VALUE_MAX
 
 __all__ = ["read"]
 
@@ -103,4 +103,4 @@ def _price(text: str) -> float | None:
         price = float(text)
     except ValueError:
         return None
-    return price if 0 <= price <= PRICE_MAX else None
+    return price if 0 <= price <= VALUE_MAX else None

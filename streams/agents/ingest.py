@@ -11,6 +11,7 @@ from models.records import Kind
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
+from streams.outbox import Message
 from streams.topics import INPUTS
 from streams.wire import PACKED_EVENTS, DoorMark, dead_letter, decode_door_mark, encode_door_mark
 
@@ -47,7 +48,9 @@ class Ingest:
                 )
         admitted = admit_records(records, self._chains, context.partitions, context.parameters)
         for target, packed in admitted.packed.items():
-            context.outbox.publish(context.name("session-events"), target, [(None, PACKED_EVENTS.encode(packed))])
+            context.outbox.publish(
+                context.name("session-events"), target, [Message(None, PACKED_EVENTS.encode(packed))]
+            )
         for kind, count in admitted.accepted.items():
             context.metrics.events.labels(kind).inc(count)
         for rejected in admitted.rejected:
@@ -58,7 +61,7 @@ class Ingest:
         context.metrics.rejected.labels(rejected.reason).inc()
         letter = dead_letter(context.name(record.kind), rejected)
         partition = record.partition % context.partitions
-        context.outbox.publish(context.name("dead-letters"), partition, [(record.key, letter)])
+        context.outbox.publish(context.name("dead-letters"), partition, [Message(record.key, letter)])
 
     async def resume(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
         """Take up the committed positions and marks; None where nothing was committed."""

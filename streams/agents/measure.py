@@ -10,6 +10,7 @@ from models.measuring import measure, window_key
 from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.context import Context
+from streams.outbox import Message
 from streams.stage import TableStage
 from streams.store import Store
 from streams.wire import PACKED_TALLIES, Mark, encode_json
@@ -83,7 +84,7 @@ class Measure(TableStage[Window]):
     def _publish(self, shard: Shard[Window], key: str, window: Window) -> None:
         message = metrics_message(window_key(key), window, shard.position, self.context.parameters)
         topic = self.context.name("acceptance-metrics")
-        self.context.outbox.publish(topic, shard.partition, [(key.encode(), encode_json(message))])
+        self.context.outbox.publish(topic, shard.partition, [Message(key.encode(), encode_json(message))])
 
     async def _resume(self, shard: Shard[Window], mark: Mark | None) -> None:
         now = monotonic()

@@ -27,21 +27,41 @@ from streams.wire import PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, Mark, deco
 
 __all__ = ["Suggest"]
 
+#: Header of a suggestion: the offset in `session-events` of the record that holds its event.
+_LOG_OFFSET = "log-offset"
+
 EntryT = TypeVar("EntryT", PairEntry, TallyEntry)
 
 
 class _Publication:
     """What is known of the own `suggestions` partition: the first message of an id counts, whoever wrote it."""
 
-    def __init__(self, end: int, kept: dict[str, Suggestion]) -> None:
+    def __init__(self) -> None:
         #: Offset after the last message that is known.
-        self.end = end
-        #: Published by a former owner for events that are still to come.
-        self.kept = kept
+        self.end = 0
+        #: Published by another owner for events that are still to come, and where.
+        self.kept: dict[str, Suggestion] = {}
+        self._places: dict[str, int] = {}
         #: What is on its way from here, by id.
         self.own: dict[str, bytes] = {}
         #: The latest batch's confirmation.
         self.confirmed: asyncio.Task[None] | None = None
+
+    def keep(self, record: ConsumerRecord, position: int) -> None:
+        """Keep a message if its event is still to come, the log being folded up to `position`."""
+        if int(dict(record.headers)[_LOG_OFFSET]) >= position:
+            suggestion = decode_suggestion(record.value)
+            if self.kept.setdefault(suggestion.suggestion_id, suggestion) is suggestion:
+                self._places[suggestion.suggestion_id] = record.offset
+
+    def take(self, suggestion: Suggestion) -> None:
+        """Forget a kept message whose event has come."""
+        self.kept.pop(suggestion.suggestion_id, None)
+        self._places.pop(suggestion.suggestion_id, None)
+
+    def unread_from(self) -> int:
+        """Return the lowest offset of a message whose event is still to come."""
+        return min(self._places.values(), default=self.end)
 
 
 class Suggest(TableStage[Session]):
@@ -79,11 +99,12 @@ class Suggest(TableStage[Session]):
             if outcomes:
                 outbox.publish(context.name("acceptance"), partition, outcomes, after=confirmation)
         for target, packed in pairs.items():
-            outbox.publish(context.name("pairs"), target, [(None, PACKED_PAIRS.encode(packed))])
+            outbox.publish(context.name("pairs"), target, [Message(None, PACKED_PAIRS.encode(packed))])
         # Every suggestion is tallied: an outbox that is settled holds no batch that is not confirmed.
         all_confirmed = asyncio.gather(*confirmations)
         for target, tally in tallies.items():
-            outbox.publish(context.name("tallies"), target, [(None, PACKED_TALLIES.encode(tally))], after=all_confirmed)
+            message = Message(None, PACKED_TALLIES.encode(tally))
+            outbox.publish(context.name("tallies"), target, [message], after=all_confirmed)
 
     def _fold_partition(
         self,
@@ -92,7 +113,7 @@ class Suggest(TableStage[Session]):
         pairs: dict[int, Packed[PairEntry]],
         tallies: dict[int, Packed[TallyEntry]],
     ) -> tuple["asyncio.Task[None]", list[Message]]:
-        kept = self._publications[partition].kept
+        publication = self._publications[partition]
         messages: dict[str, Message] = {}
         arrivals: list[int] = []
         outcomes: list[Message] = []
@@ -105,13 +126,14 @@ class Suggest(TableStage[Session]):
             self._route(record.offset, effects, own_pairs, own_tallies)
             for suggestion, arrival, is_published in effects.suggestions:
                 if is_published:
-                    del kept[suggestion.suggestion_id]
+                    publication.take(suggestion)
                     self.context.metrics.replayed_suggestions.inc()
                 else:
-                    message = (suggestion.session_id.encode(), encode_json(suggestion))
-                    messages[suggestion.suggestion_id] = message
+                    headers = ((_LOG_OFFSET, str(record.offset).encode()),)
+                    message = Message(suggestion.session_id.encode(), encode_json(suggestion), headers)
+                    messages.setdefault(suggestion.suggestion_id, message)
                     arrivals.append(arrival)
-            outcomes.extend((outcome.session_id.encode(), encode_json(outcome)) for outcome in effects.outcomes)
+            outcomes += [Message(outcome.session_id.encode(), encode_json(outcome)) for outcome in effects.outcomes]
         end = records[-1].offset
         _join(pairs, own_pairs, self._pair_chains[partition], end)
         _join(tallies, own_tallies, self._tally_chains[partition], end)
@@ -157,7 +179,8 @@ class Suggest(TableStage[Session]):
         publication = self._publications[partition]
         published = None
         if messages:
-            publication.own.update({key: value for key, (_, value) in messages.items()})
+            for key, message in messages.items():
+                publication.own.setdefault(key, message.value)
             topic = self.context.name("suggestions")
             published = self.context.outbox.publish(topic, partition, list(messages.values()))
         confirmation = asyncio.get_running_loop().create_task(
@@ -188,7 +211,7 @@ class Suggest(TableStage[Session]):
             await self._read_late_writer(partition, publication, publication.end, end)
         publication.end = end
         for key in messages:
-            del publication.own[key]
+            publication.own.pop(key, None)
 
     def _observe(self, confirmation: "asyncio.Task[None]", arrivals: list[int]) -> None:
         if confirmation.cancelled():
@@ -202,23 +225,23 @@ class Suggest(TableStage[Session]):
 
     async def _read_late_writer(self, partition: int, publication: _Publication, start: int, end: int) -> None:
         """Keep what a late former owner published; where it was first for an event of ours, start from the mark."""
-        first: dict[str, bytes] = {}
+        seen: set[str] = set()
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
             for record in records:
-                if record.offset < end:
-                    first.setdefault(decode_suggestion(record.value).suggestion_id, record.value)
+                key = decode_suggestion(record.value).suggestion_id
+                if record.offset >= end or key in seen:
+                    continue
+                seen.add(key)
+                if key not in publication.own:
+                    publication.keep(record, self.shards[partition].position)
+                elif publication.own[key] != record.value:
+                    raise LateWriterError(
+                        f"another worker was first to publish suggestion {key} of {self.log}/{partition}: this one"
+                        " stops and starts again from the mark, so that outcomes are judged on the first"
+                    )
 
         await self.context.reader.read(self.context.name("suggestions"), partition, start, apply)
-        for key, value in first.items():
-            own = publication.own.get(key)
-            if own is None:
-                publication.kept[key] = decode_suggestion(value)
-            elif own != value:
-                raise LateWriterError(
-                    f"another worker was first to publish suggestion {key} of {self.log}/{partition}: this one stops"
-                    " and starts again from the mark, so that outcomes are judged on the first"
-                )
 
     # -- ownership
 
@@ -227,17 +250,15 @@ class Suggest(TableStage[Session]):
         chains = mark.chains if mark else {}
         self._pair_chains[partition] = Chain(str(partition), chains.get("pairs"))
         self._tally_chains[partition] = Chain(str(partition), chains.get("tallies"))
-        kept: dict[str, Suggestion] = {}
+        publication = self._publications[partition] = _Publication()
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
             for record in records:
-                suggestion = decode_suggestion(record.value)
-                kept.setdefault(suggestion.suggestion_id, suggestion)
+                publication.keep(record, shard.position)
 
         topic = self.context.name("suggestions")
         start = mark.published_end if mark else None
-        end = await self.context.reader.read(topic, partition, start, apply)
-        self._publications[partition] = _Publication(end, kept)
+        publication.end = await self.context.reader.read(topic, partition, start, apply)
 
     def _mark(self, shard: Shard[Session]) -> Mark:
         mark = super()._mark(shard)
@@ -246,8 +267,8 @@ class Suggest(TableStage[Session]):
             "pairs": self._pair_chains[partition].as_dict(),
             "tallies": self._tally_chains[partition].as_dict(),
         }
-        # Confirmed by now; what else is published of the events that this mark covers is only read back once more.
-        mark.published_end = self._publications[partition].end
+        # What is on its way of the events that this mark covers stands after it, and is only read back once more.
+        mark.published_end = self._publications[partition].unread_from()
         return mark
 
 

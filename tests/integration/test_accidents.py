@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from conftest import Deployment, simulated_traffic
+from deployment import Deployment, simulated_traffic
 from recount import differences
 
 from streams.admin import create_topics

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from conftest import Deployment, simulated_traffic
+from deployment import Deployment, simulated_traffic
 from recount import differences, replica_digests
 
 from models.partitioning import partition_of

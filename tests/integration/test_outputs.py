@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import Deployment
+from deployment import Deployment
 from recount import differences
 
 pytestmark = pytest.mark.kafka

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Deployment
+from deployment import Deployment
 from recount import differences, replica_digests
 
 pytestmark = pytest.mark.kafka

@@ -235,3 +235,19 @@ def test_outcomes_are_what_a_plain_search_finds(
                 number = named if named in valid else valid[-1]
                 expected.append((str(number), item, stage, offers[number][1].index(item) + 1))
         assert [(o.suggestion_id, o.item_id, o.stage, o.rank) for o in outcomes] == expected
+
+
+def test_judged_items_are_bounded() -> None:
+    few = replace(DEFAULTS, seen_max=5)
+    shown = Session(0, 0)
+    for number in range(50):
+        shown.offers = [Offer("x", 0, "browse", (f"i{number}",))]
+        judge(shown, Event("browse", f"e{number}", "s", 0, "browse", (Line(f"i{number}"),)), few)
+    assert list(shown.judged) == ["i45", "i46", "i47", "i48", "i49"]
+
+
+def test_the_value_of_an_item_in_two_lines_is_that_of_both() -> None:
+    lines = (Line("cup", 1, 2.0), Line("cup", 2, 2.0))
+    bought = Event("orders", "e", "s", OFFERED_AT, "order", lines, order_id="o")
+    (outcome,) = judge(session(offer("x", "cup")), bought, DEFAULTS)
+    assert outcome.value == 6.0

@@ -71,3 +71,8 @@ def test_decay_composes(start: int, middle: int, end: int) -> None:
 def test_the_ratio_of_two_weights_does_not_depend_on_the_epoch(first: int, second: int, epoch: int) -> None:
     ratio = growth(first, epoch, HALF_LIFE_MS) / growth(second, epoch, HALF_LIFE_MS)
     assert ratio == pytest.approx(2.0 ** ((first - second) / HALF_LIFE_MS), rel=1e-9)
+
+
+def test_beyond_512_half_lives_nothing_overflows_or_vanishes() -> None:
+    assert growth(10**18, 0, 1_000) == 2.0**512
+    assert growth(-(10**18), 0, 1_000) == 2.0**-512

@@ -57,7 +57,7 @@ def test_only_entries_above_the_watermark_are_folded(watermark: int, folded: flo
 def test_a_repeat_and_a_gap_change_no_row_and_move_the_position(span: Span, verdict: str) -> None:
     shard: RowShard = Shard(0, watermarks={"0": 4})
     assert learn(shard, 0, Packed([span], [entry(span.end, time=9)]), DEFAULTS) == [verdict]
-    assert (shard.rows, shard.position, shard.newest, shard.has_dirty()) == ({}, 1, 0, False)
+    assert (shard.rows, shard.position, shard.newest, shard.take_dirty()) == ({}, 1, 0, {})
 
 
 def test_the_spans_of_one_record_are_judged_one_by_one() -> None:

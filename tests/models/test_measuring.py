@@ -111,7 +111,7 @@ def test_a_window_older_than_the_retention_is_dropped_with_its_totals_and_stays_
     assert shard.take_dirty().keys() == {"0|cart", "5001|cart"}
     assert fold(shard, tally(0)) == set()
     assert shard.rows.keys() == shard.keys == {"5001|cart"}
-    assert not shard.has_dirty()
+    assert shard.take_dirty() == {}
 
 
 def test_a_window_that_closes_within_one_record_is_closed_and_not_changed() -> None:

@@ -1,5 +1,6 @@
 """The door lets through what is well formed, names what is wrong, and raises nothing else."""
 
+import contextlib
 import json
 import math
 from datetime import UTC, datetime, timedelta
@@ -428,3 +429,41 @@ def test_a_message_with_any_letters_changed_is_an_event_or_a_bad_event(
     for at, removed, inserted in edits:
         text = text[:at] + inserted + text[at + removed :]
     check(kind, text.encode())
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"event_id": "\xff"}', b'{"session_id": "\xed\xa0\x80"}', b'{"time": "\xc0\x80"}', b'{"x": "\xff"}']
+)
+def test_bytes_in_a_text_that_are_no_utf8_are_invalid_json(value: bytes) -> None:
+    with pytest.raises(BadEventError) as caught:
+        accept("browse", value, 1_767_607_200_000, DEFAULTS)
+    assert caught.value.reason in ("invalid-json", "missing-field")
+
+
+@pytest.mark.parametrize("time", ["2026-01-05t10:00:00z", "2026-01-05 10:00:00Z", "2026-01-05T11:00:00.000+01:00"])
+def test_all_forms_of_rfc_3339_are_read(time: str) -> None:
+    message = json.dumps({"event_id": "e", "session_id": "s", "item_id": "i", "time": time}).encode()
+    assert accept("browse", message, 1_767_607_200_000, DEFAULTS).time == 1_767_607_200_000
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-W02-1T10:00Z", "20260105T100000Z", "2026-01-05T10Z", "2026-01-05T10:00:00+00:00:01"]
+)
+def test_other_forms_of_iso_8601_are_refused(time: str) -> None:
+    message = json.dumps({"event_id": "e", "session_id": "s", "item_id": "i", "time": time}).encode()
+    with pytest.raises(BadEventError, match="invalid-time"):
+        accept("browse", message, 1_767_607_200_000, DEFAULTS)
+
+
+def test_milliseconds_are_exact() -> None:
+    for time_ms in range(2_147_483_648_000, 2_147_483_649_000):
+        time = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds")
+        message = json.dumps({"event_id": "e", "session_id": "s", "item_id": "i", "time": time}).encode()
+        assert accept("browse", message, time_ms, DEFAULTS).time == time_ms
+
+
+@given(st.binary(max_size=3), st.integers(0, 80))
+def test_any_bytes_within_a_message_are_accepted_or_refused_with_a_reason(noise: bytes, at: int) -> None:
+    good = json.dumps({"event_id": "e", "session_id": "s", "item_id": "i", "time": 1_767_607_200_000}).encode()
+    with contextlib.suppress(BadEventError):
+        accept("browse", good[:at] + noise + good[at:], 1_767_607_200_000, DEFAULTS)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.attribution import Outcome
 from models.cooccurrence import TOTALS, Increment, Row
 from models.coverage import Chain, Packed, Span
+from models.decay import epoch_of, growth
 from models.evidence import Evidence, SuggestedItem
 from models.kpi import Tally
 from models.parameters import DEFAULTS, Parameters
@@ -269,13 +270,38 @@ def test_the_next_session_may_be_offered_what_the_last_one_saw() -> None:
     assert offered(fold(event("e2", GAP + 1, "tea")))[0] == "cup"
 
 
+def test_a_late_event_is_not_offered_what_is_in_the_live_sessions_cart() -> None:
+    fold = Fold()
+    fold(event("e1", 0, "cup", kind="add-to-cart"))
+    assert "cup" not in offered(fold(event("late", -GAP - 1, "tea")))
+
+
+def test_a_late_event_does_not_lift_a_pair_over_the_floor() -> None:
+    half_life = DEFAULTS.half_life_ms
+    epoch = epoch_of(START, half_life)
+    met = growth(START - 2 * half_life, epoch, half_life)  # two half-lives ago: a count of a quarter now
+    fold = Fold(rows={"tea": Row(epoch, met, met, met, {"cup": met}, {"cup": met})})
+    fold(event("now", 0, "mat", session="other"))
+    assert offered(fold(event("a", 0, "tea", session="a"))) == []
+    assert offered(fold(event("b", -2 * half_life, "tea", session="b"))) == []
+
+
+def test_items_that_the_query_did_not_start_from_do_not_decide_the_reason() -> None:
+    fold = Fold(rows={"tea": SHOP["tea"]})
+    fold(event("e0", 0, "tea"))
+    for number in range(DEFAULTS.query_items):
+        effects = fold(event(f"u{number}", 0, f"unknown-{number}"))
+    assert only(effects).reason == "unknown-item"
+
+
 def test_a_late_event_is_counted_and_answered_by_itself() -> None:
     fold = Fold()
     fold(event("e1", 0, "tea"))
     before = fold.session()
     times, positions = (before.started, before.last), list(before.positions)
     effects = fold(event("late", -GAP - 1, "pot"))
-    assert [increment for _, _, increment in effects.increments] == [Increment("pot", 1, 1, ())]
+    # One event more; its session was counted when it was open.
+    assert [increment for _, _, increment in effects.increments] == [Increment("pot", 1, 0, ())]
     assert only(effects).anchor == "pot"
     after = fold.session()
     assert ((after.started, after.last), after.positions, after.offers[1:]) == (times, positions, [])

@@ -102,12 +102,12 @@ class Deployment:
         return [json.loads(value) for _, value in self.log.messages(name) if value is not None]
 
     def suggestions(self) -> dict[str, Suggestion]:
-        """Return the first suggestion of every event, by event id."""
+        """Return the first suggestion of every id."""
         found: dict[str, Suggestion] = {}
         for _, value in self.log.messages("suggestions"):
             assert value is not None
             suggestion = decode_suggestion(value)
-            found.setdefault(suggestion.event_id, suggestion)
+            found.setdefault(suggestion.suggestion_id, suggestion)
         return found
 
 

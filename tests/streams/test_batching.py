@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ class Stages:
 
     async def positions(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
         await self.before_positions()
-        return {tp: self.resume_at.get(tp) for tp in assigned}
+        return {tp: self.resume_at.get(tp) for tp in assigned if not tp.topic.endswith("-changelog")}
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
         self.checkpoints += 1
@@ -139,11 +140,11 @@ class Consumer(BatchConsumer):
 
 
 @pytest.fixture
-def consumer_of(tmp_path: Path) -> Callable[..., Consumer]:
+def consumer_of(tmp_path: Path) -> "Make":
     class Transport(BatchTransport):
         Consumer = Consumer
 
-    def make(*tps: TP) -> Consumer:
+    async def make(*tps: TP) -> Consumer:
         info = TopicsInfo(1, {"browse": 1, "add-to-cart": 1, "orders": 1}, {})
         app = create_app(Settings(state_dir=tmp_path), info)
         app.transport = Transport(app.conf.broker_consumer, app)
@@ -151,12 +152,13 @@ def consumer_of(tmp_path: Path) -> Callable[..., Consumer]:
         consumer.checkpoints = Stages()
         consumer.thread.positions = dict.fromkeys(tps, 0)
         consumer.resume_partitions(tps)
+        await consumer.perform_seek()
         return consumer
 
     return make
 
 
-Make = Callable[..., Consumer]
+Make = Callable[..., Awaitable[Consumer]]
 
 
 def places(batch: RecordBatch) -> list[tuple[str, int]]:
@@ -172,12 +174,11 @@ def offsets(batches: Iterable[RecordBatch], tp: TP) -> list[int]:
 
 def test_a_poll_brings_one_batch_a_stage(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, CART, PAIRS, TP("pairs", 1))
+        consumer = await consumer_of(BROWSE, CART, PAIRS, TP("pairs", 1))
         for tp in consumer.thread.positions:
             consumer.thread.send(tp, (1, 0), (2, 0))
-        ingest, learn = await consumer.poll()
-        assert (ingest.stage, learn.stage) == ("ingest", "learn")
-        assert (len(ingest.records), len(learn.records)) == (4, 4)
+        batches = await consumer.poll()
+        assert sorted((batch.stage, len(batch.records)) for batch in batches) == [("ingest", 4), ("learn", 4)]
         assert await consumer.poll() == []
 
     run(test)
@@ -185,7 +186,7 @@ def test_a_poll_brings_one_batch_a_stage(consumer_of: Make) -> None:
 
 def test_the_message_of_a_batch_stands_at_its_last_record(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, CART)
+        consumer = await consumer_of(BROWSE, CART)
         consumer.thread.send(BROWSE, (1, 0), (3, 0))
         consumer.thread.send(CART, (2, 0))
         [(tp, message)] = [yielded async for yielded in consumer.getmany(timeout=0.1)]
@@ -196,7 +197,7 @@ def test_the_message_of_a_batch_stands_at_its_last_record(consumer_of: Make) -> 
 
 def test_records_of_several_topics_are_merged_by_their_timestamps(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, CART, ORDERS)
+        consumer = await consumer_of(BROWSE, CART, ORDERS)
         consumer.thread.send(BROWSE, (1, 0), (4, 0), (9, 0))
         consumer.thread.send(CART, (2, 0), (3, 0), (8, 0))
         consumer.thread.send(ORDERS, (5, 0), (7, 0))
@@ -211,7 +212,7 @@ def test_records_of_several_topics_are_merged_by_their_timestamps(consumer_of: M
 
 def test_a_partition_keeps_its_order_where_its_timestamps_do_not(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, CART)
+        consumer = await consumer_of(BROWSE, CART)
         consumer.thread.send(BROWSE, (5, 0), (1, 0), (6, 0))
         consumer.thread.send(CART, (2, 0), (5, 0))
         [batch] = await consumer.poll()
@@ -223,7 +224,7 @@ def test_a_partition_keeps_its_order_where_its_timestamps_do_not(consumer_of: Ma
 
 def test_a_batch_ends_with_the_record_that_fills_it(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.send(BROWSE, (1, 32 * KILOBYTE), (2, 32 * KILOBYTE - 1), (3, 1), (4, 0), (5, 200 * KILOBYTE))
         first, second = await consumer.poll()
         assert offsets([first], BROWSE) == [0, 1, 2]  # 64 kB are full, one byte less is not
@@ -234,7 +235,7 @@ def test_a_batch_ends_with_the_record_that_fills_it(consumer_of: Make) -> None:
 
 def test_a_record_without_value_is_handed_out_too(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.log.append("browse", 0, [(b"k", None), (b"k", b"")])
         [batch] = await consumer.poll()
         assert offsets([batch], BROWSE) == [0, 1]
@@ -245,7 +246,7 @@ def test_a_record_without_value_is_handed_out_too(consumer_of: Make) -> None:
 def test_records_of_a_changelog_are_left_out(consumer_of: Make) -> None:
     async def test() -> None:
         changelog = TP("sidecart-kpi-changelog", 0)
-        consumer = consumer_of(changelog, BROWSE)
+        consumer = await consumer_of(changelog, BROWSE)
         consumer.thread.send(changelog, (1, 0))
         consumer.thread.send(BROWSE, (1, 0))
         [batch] = await consumer.poll()
@@ -260,7 +261,7 @@ def test_records_of_a_changelog_are_left_out(consumer_of: Make) -> None:
 
 def test_a_stage_gets_no_third_batch_before_it_is_done_with_one(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, PAIRS)
+        consumer = await consumer_of(BROWSE, PAIRS)
         consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(5)])
         first, second = await consumer.poll()
         consumer.thread.send(PAIRS, (1, 0))
@@ -277,7 +278,7 @@ def test_a_stage_gets_no_third_batch_before_it_is_done_with_one(consumer_of: Mak
 
 def test_a_stage_that_is_done_does_not_wait_for_the_fetch_under_way(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(3)])
         first, _ = await consumer.poll()
         consumer.thread.gate = asyncio.Event()
@@ -297,7 +298,7 @@ def test_a_stage_that_is_done_does_not_wait_for_the_fetch_under_way(consumer_of:
 
 def test_a_superseded_batch_is_not_counted_when_it_is_done(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(5)])
         old = await consumer.poll()
         await consumer.perform_seek()
@@ -315,7 +316,7 @@ def test_a_superseded_batch_is_not_counted_when_it_is_done(consumer_of: Make) ->
 
 def test_nothing_is_handed_out_while_the_flow_stands_still(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.send(BROWSE, (1, 0))
         consumer.thread.gate = asyncio.Event()
         polling = asyncio.ensure_future(consumer.poll())
@@ -332,7 +333,7 @@ def test_nothing_is_handed_out_while_the_flow_stands_still(consumer_of: Make) ->
 
 def test_the_merge_stops_where_more_of_a_partition_is_known_to_come(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, ORDERS)
+        consumer = await consumer_of(BROWSE, ORDERS)
         consumer.thread.most = 2
         consumer.thread.send(BROWSE, *[(second, 0) for second in range(4)])
         consumer.thread.send(ORDERS, (0, 0), (10, 0))
@@ -346,7 +347,7 @@ def test_the_merge_stops_where_more_of_a_partition_is_known_to_come(consumer_of:
 
 def test_a_partition_that_was_read_to_its_end_is_not_waited_for(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, ORDERS)
+        consumer = await consumer_of(BROWSE, ORDERS)
         consumer.thread.send(BROWSE, (1, 0))
         await consumer.poll()
         consumer.thread.send(ORDERS, (2, 0), (3, 0))
@@ -365,7 +366,7 @@ def behind(consumer: Consumer) -> None:
 
 def test_a_partition_that_is_behind_is_waited_for_about_a_second(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, ORDERS)
+        consumer = await consumer_of(BROWSE, ORDERS)
         behind(consumer)
         started = monotonic()
         [first] = await consumer.poll()
@@ -379,13 +380,9 @@ def test_a_partition_that_is_behind_is_waited_for_about_a_second(consumer_of: Ma
     run(test)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: _Held.extend leaves waiting_since as it is: after one second of catching up in all"
-    " the merge waits no more"
-)
 def test_the_wait_begins_anew_when_records_have_come(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, ORDERS)
+        consumer = await consumer_of(BROWSE, ORDERS)
         consumer.thread.most = 1
         consumer.thread.send(BROWSE, *[(second, 0) for second in range(1000)])
         consumer.thread.send(ORDERS, (10_000, 0))
@@ -406,7 +403,7 @@ def test_the_wait_begins_anew_when_records_have_come(consumer_of: Make) -> None:
 
 def test_a_partition_with_much_waiting_is_paused_until_most_is_handed_out(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         thread = consumer.thread
         thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(32)])
         batches = await consumer.poll()  # two megabytes are held: just not too much
@@ -424,10 +421,9 @@ def test_a_partition_with_much_waiting_is_paused_until_most_is_handed_out(consum
     run(test)
 
 
-@pytest.mark.xfail(reason="DEFECT: _take breaks out before it looks whether the drained partition was paused")
 def test_a_partition_that_was_drained_by_one_large_record_goes_on(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         thread = consumer.thread
         thread.most = 3
         thread.send(BROWSE, *[(second, 900 * KILOBYTE) for second in range(5)])
@@ -441,26 +437,26 @@ def test_a_partition_that_was_drained_by_one_large_record_goes_on(consumer_of: M
 
 def test_the_lag_is_what_is_held_and_what_is_known_to_be_there(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, TP("browse", 1), PAIRS)
+        consumer = await consumer_of(BROWSE, TP("browse", 1), PAIRS)
         thread = consumer.thread
-        assert consumer.lag() == {}
+        assert consumer.lag() == {"browse": 0, "pairs": 0}
         thread.most = 3
         thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(10)])
         thread.send(TP("browse", 1), (1, 0))
         batches = await consumer.poll()
         assert sum(len(batch.records) for batch in batches) == 2
-        assert consumer.lag() == {"browse": 2 + 7}  # fetched and held, and seven more on the broker
+        assert consumer.lag() == {"browse": 2 + 7, "pairs": 0}  # fetched and held, and seven more on the broker
         for batch in batches:
             consumer.done(batch)
         await consumer.drain()
-        assert consumer.lag() == {"browse": 0}
+        assert consumer.lag() == {"browse": 0, "pairs": 0}
 
     run(test)
 
 
 def test_a_partition_that_was_not_fetched_yet_has_no_lag(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.checkpoints.resume_at[BROWSE] = 5  # type: ignore[attr-defined]
         await consumer.perform_seek()
         assert consumer.highwater(BROWSE) is None
@@ -474,7 +470,7 @@ def test_a_partition_that_was_not_fetched_yet_has_no_lag(consumer_of: Make) -> N
 
 def test_a_commit_is_a_checkpoint_of_what_is_still_assigned(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.checkpoints.durable = {BROWSE: (7, "mark"), PAIRS: (3, "")}  # type: ignore[attr-defined]
         assert await consumer.commit()
         assert consumer.thread.committed == [{BROWSE: (7, "mark")}]
@@ -484,7 +480,7 @@ def test_a_commit_is_a_checkpoint_of_what_is_still_assigned(consumer_of: Make) -
 
 def test_nothing_is_committed_where_nothing_is_durable(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         assert not await consumer.commit()
         consumer.checkpoints.durable = {PAIRS: (3, "")}  # type: ignore[attr-defined]
         assert not await consumer.commit()
@@ -545,18 +541,33 @@ def test_a_commit_that_comes_too_late_is_left_to_the_next_owner(tmp_path: Path, 
     run(test)
 
 
-def test_a_seek_goes_where_the_stages_say_and_leaves_the_changelogs_alone(tmp_path: Path) -> None:
+def test_a_seek_goes_where_the_stages_say(tmp_path: Path) -> None:
     async def test() -> None:
-        changelog = TopicPartition("sidecart-kpi-changelog", 0)
-        kafka = KafkaConsumer(BROWSE, PAIRS, TP(*changelog))
+        kafka = KafkaConsumer(BROWSE, PAIRS)
         await thread_of(tmp_path, kafka)._seek_positions({BROWSE: None, PAIRS: 7})
         browse, pairs = TopicPartition(*BROWSE), TopicPartition(*PAIRS)
         assert kafka.calls == [
-            ("pause", changelog),
             ("resume", browse, pairs),
             ("seek", pairs, 7),
             ("seek_to_beginning", browse),
         ]
+
+    run(test)
+
+
+def test_changelogs_are_paused_before_the_assignment_is_told(tmp_path: Path) -> None:
+    async def test() -> None:
+        changelog = TP("sidecart-kpi-changelog", 0)
+        kafka = KafkaConsumer(BROWSE, changelog)
+        thread = thread_of(tmp_path, kafka)
+        is_changelog_tp = thread.consumer._is_changelog_tp
+
+        async def tell(loop: object, assigned: set[TP], generation: int) -> None:
+            kafka.calls.append(("tell", assigned, generation))
+
+        thread.consumer = SimpleNamespace(_is_changelog_tp=is_changelog_tp, threadsafe_partitions_assigned=tell)
+        await thread.on_partitions_assigned({BROWSE, changelog}, 7)
+        assert kafka.calls == [("pause", TopicPartition(*changelog)), ("tell", {BROWSE, changelog}, 7)]
 
     run(test)
 
@@ -579,7 +590,7 @@ def test_only_what_is_still_assigned_is_paused(tmp_path: Path) -> None:
 
 def test_partitions_are_sought_to_the_stages_positions(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE, PAIRS)
+        consumer = await consumer_of(BROWSE, PAIRS)
         thread = consumer.thread
         thread.send(BROWSE, *[(second, 0) for second in range(4)])
         thread.send(PAIRS, *[(second, 0) for second in range(4)])
@@ -595,14 +606,14 @@ def test_partitions_are_sought_to_the_stages_positions(consumer_of: Make) -> Non
 def test_a_position_of_a_topic_that_no_stage_reads_is_a_mistake(consumer_of: Make) -> None:
     async def test() -> None:
         with pytest.raises(InvariantError, match="no stage reads other"):
-            await consumer_of(TP("other", 0)).perform_seek()
+            await consumer_of(TP("other", 0))
 
     run(test)
 
 
 def test_what_was_held_before_a_seek_is_read_again(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(6)])
         assert offsets(await consumer.poll(), BROWSE) == [0, 1]  # the others are held
         consumer.checkpoints.resume_at = {BROWSE: 1}  # type: ignore[attr-defined]
@@ -614,7 +625,7 @@ def test_what_was_held_before_a_seek_is_read_again(consumer_of: Make) -> None:
 
 def test_a_revocation_supersedes_first_and_then_commits(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = consumer_of(BROWSE)
+        consumer = await consumer_of(BROWSE)
         stages: Any = consumer.checkpoints
         seen: list[tuple[int, set[TP]]] = []
 
@@ -634,8 +645,8 @@ def test_a_revocation_supersedes_first_and_then_commits(consumer_of: Make) -> No
     run(test)
 
 
-async def seek_during_a_fetch(consumer: Consumer, lands: str) -> list[int]:
-    """Seek back to 0 while a fetch is under way that brings its records `before` or `after` the seek's own moment.
+async def seek_during_a_fetch(consumer: Consumer, begins: str) -> list[int]:
+    """Seek back to 0 while a fetch is under way that has begun `before` the seek, or while it asks for the positions.
 
     Faust lets the flow run while it waits for `perform_seek` (`Recovery._restart_recovery` resumes it before
     `on_recovery_completed`), and its thread works on two calls at once. Returns the offsets handed out after it.
@@ -644,42 +655,49 @@ async def seek_during_a_fetch(consumer: Consumer, lands: str) -> list[int]:
     thread.most = 2
     thread.positions[BROWSE] = 2
     gate = thread.gate = asyncio.Event()
-    stages: Any = consumer.checkpoints
+    polling: list[asyncio.Future[list[RecordBatch]]] = []
 
-    async def fetch_begins() -> None:
+    async def begin_a_fetch() -> None:
         polling.append(asyncio.ensure_future(consumer.poll()))
         await turns()
-        if lands == "before":
-            gate.set()
-            await turns(0)
 
-    polling: list[asyncio.Future[list[RecordBatch]]] = []
-    if lands == "before":
-        stages.before_positions = fetch_begins
+    async def begin_and_end_a_fetch() -> None:
+        await begin_a_fetch()
+        gate.set()
+
+    if begins == "before":
+        await begin_a_fetch()
     else:
-        await fetch_begins()
+        stages: Any = consumer.checkpoints
+        stages.before_positions = begin_and_end_a_fetch
     thread.send(BROWSE, *[(second, 0) for second in range(6)])
-    await consumer.perform_seek()
+    seeking = asyncio.ensure_future(consumer.perform_seek())
+    await turns()
     gate.set()
+    await seeking
     handed = [batch for batch in await polling[0] if batch.epoch == consumer.epoch]
     return offsets([*handed, *await consumer.drain()], BROWSE)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: a fetch that began before the seek and ends after it is dropped, and nobody reads its records again"
-)
-def test_what_a_fetch_across_a_seek_brings_is_not_lost(consumer_of: Make) -> None:
+@pytest.mark.parametrize("begins", ["before", "meanwhile"])
+def test_a_fetch_beside_a_seek_neither_loses_records_nor_brings_old_ones(consumer_of: Make, begins: str) -> None:
     async def test() -> None:
-        assert await seek_during_a_fetch(consumer_of(BROWSE), "after") == [0, 1, 2, 3, 4, 5]
+        assert await seek_during_a_fetch(await consumer_of(BROWSE), begins) == [0, 1, 2, 3, 4, 5]
 
     run(test)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: records fetched from before the seek carry the epoch of after it, and are handed out first"
-)
-def test_what_was_fetched_before_a_seek_is_not_handed_out_after_it(consumer_of: Make) -> None:
+def test_nothing_is_fetched_between_a_revocation_and_the_next_seek(consumer_of: Make) -> None:
     async def test() -> None:
-        assert await seek_during_a_fetch(consumer_of(BROWSE), "before") == [0, 1, 2, 3, 4, 5]
+        consumer = await consumer_of(BROWSE)
+        await consumer.on_partitions_revoked(set())
+        consumer.resume_flow()  # as Faust does before the takeovers
+        consumer.resume_partitions({BROWSE})
+        consumer.thread.send(BROWSE, (1, 0))
+        polling = asyncio.ensure_future(consumer.poll())
+        await turns()
+        assert consumer.thread.fetches == 0
+        await consumer.perform_seek()
+        assert offsets(await polling, BROWSE) == [0]
 
     run(test)

@@ -8,7 +8,7 @@ import asyncio
 import importlib.metadata
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ OVERRIDES: dict[type, set[str]] = {
         "__init__", "_new_consumer_thread", "force_commit", "getmany", "highwater", "logger", "on_buffer_drop",
         "on_buffer_full", "on_partitions_revoked", "perform_seek", "verify_all_partitions_active",
     },
-    BatchConsumerThread: {"_create_worker_consumer", "logger"},
+    BatchConsumerThread: {"_create_worker_consumer", "on_partitions_assigned", "logger"},
     BatchSchema: {"loads_key", "loads_value"},
     BatchTransport: {"Consumer"},
     Store: {
@@ -204,27 +204,28 @@ def test_nothing_but_the_commit_methods_commits() -> None:
     assert users == ["_commit_tps", "force_commit"], path
 
 
-def test_a_fetch_waits_for_the_flow_and_asks_for_the_active_partitions(tmp_path: Path) -> None:
+def test_what_our_fetch_uses_of_the_consumer_is_there(tmp_path: Path) -> None:
     async def test() -> None:
         consumer = app(tmp_path).consumer
+        assert consumer._get_active_partitions() == set()
         consumer.resume_partitions({TP("browse", 0)})
-        asked: list[tuple[set[TP], float]] = []
-
-        class Thread:
-            async def getmany(self, active: set[TP], timeout: float) -> Mapping[Any, Any]:
-                asked.append((set(active), timeout))
-                return {"records": []}
-
-        consumer._thread = Thread()
+        assert consumer._get_active_partitions() == {TP("browse", 0)}
+        consumer.pause_partitions({TP("browse", 0)})
+        assert consumer._get_active_partitions() == set()
         consumer.stop_flow()
-        fetch = asyncio.ensure_future(consumer._wait_next_records(0.25))
+        waiting = asyncio.ensure_future(consumer.wait(consumer.can_resume_flow))
         await turns()
-        assert not asked
+        assert not waiting.done() and not consumer.flow_active
         consumer.resume_flow()
-        assert await fetch == ({"records": []}, {TP("browse", 0)})
-        assert asked == [({TP("browse", 0)}, 0.25)]
+        await waiting
+        assert consumer.flow_active
 
     run(test)
+    fetch = source(driver.AIOKafkaConsumerThread._fetch_records)
+    assert "if not self.consumer.flow_active:\n        return {}" in fetch, "a fetch that comes too late is empty"
+    assert list(inspect.signature(driver.AIOKafkaConsumerThread.getmany).parameters) == [
+        "self", "active_partitions", "timeout",
+    ]  # fmt: skip
 
 
 def test_the_drain_loop_takes_what_getmany_yields() -> None:
@@ -257,9 +258,6 @@ def test_the_aiokafka_consumer_has_what_the_thread_uses() -> None:
     assert "await self._consumer.start()" in source(driver.AIOKafkaConsumerThread.on_start)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: aiokafka 0.14 raises AssertionError, and BatchConsumer.highwater waits for IllegalStateError"
-)
 def test_the_end_of_a_partition_that_is_not_assigned_is_unknown(tmp_path: Path) -> None:
     async def test() -> None:
         consumer = app(tmp_path).consumer
@@ -424,7 +422,6 @@ def test_faust_finds_nothing_to_recover(tmp_path: Path, end: int) -> None:
     run(test)
 
 
-@pytest.mark.xfail(reason="DEFECT: Faust then waits for changelog records that BatchConsumer never hands it, for ever")
 def test_faust_recovers_nothing_when_a_changelog_grows_meanwhile(tmp_path: Path) -> None:
     async def test() -> None:
         assert not await needs_recovery(tmp_path, _Changelogs(1000, 1003))

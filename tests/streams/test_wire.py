@@ -22,7 +22,7 @@ from models.parameters import Parameters
 from models.records import Event, Line
 from models.session import Offer, Session
 from models.suggesting import EventEntry, Suggestion
-from streams.topics import TABLES
+from streams.topics import MAX_RECORD_BYTES, TABLES
 from streams.wire import (
     MARK_KEY,
     PACKED_EVENTS,
@@ -315,3 +315,18 @@ def test_a_dead_letter_holds_the_refused_bytes_in_base64(key: bytes | None, valu
         "offset": 42,
         "timestamp": 1_000,
     }
+
+
+def test_a_dead_letter_of_several_megabytes_says_where_the_record_is() -> None:
+    def letter(key: bytes, value: bytes) -> dict[str, Any]:
+        rejected = Rejected(InputRecord("browse", 3, 42, 1_000, key, value), "too-large", "why")
+        encoded = dead_letter("browse", rejected)
+        assert len(encoded) + len(key) < MAX_RECORD_BYTES
+        message: dict[str, Any] = json.loads(encoded)
+        return message
+
+    assert letter(b"key", b"x" * 5_000_000)["value"] is not None
+    for key, value in ((b"key", b"x" * 6_000_000), (b"k" * 2_700_000, b"x")):
+        message = letter(key, value)
+        assert (message["key"], message["value"], message["offset"]) == (None, None, 42)
+        assert message["detail"] == "why; it is only in the input topic"

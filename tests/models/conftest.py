@@ -1,6 +1,0 @@
-"""How hypothesis runs for the model: the same examples each time, and no deadline on a busy machine."""
-
-from hypothesis import HealthCheck, settings
-
-settings.register_profile("model", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("model")
