@@ -20,7 +20,6 @@ from streams.settings import Settings
 from streams.topics import INPUTS, Role, Topic, topic_table
 
 __all__ = [
-    "CLIENT_CONFIG",
     "EMBEDDED_PARTITIONS",
     "CreatedTopics",
     "TopicsInfo",

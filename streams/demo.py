@@ -21,9 +21,10 @@ from models.errors import BrokerError
 from models.records import Kind
 from models.simulation import Shop
 from models.suggesting import Suggestion
-from streams.admin import CLIENT_CONFIG, EMBEDDED_PARTITIONS, create_topics
+from streams.admin import EMBEDDED_PARTITIONS, create_topics
 from streams.brokers.embedded import EmbeddedBroker
 from streams.brokers.kafka import KafkaBroker
+from streams.metadata import CLIENT_CONFIG
 from streams.scoreboard import Scoreboard
 from streams.settings import Settings, load_settings
 from streams.topics import INPUTS, topic_table

@@ -1,14 +1,13 @@
 """One `sidecart worker` as a process of its own, which never outlives the process that started it."""
 
-import contextlib
 import http.client
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from streams.child_process import ChildProcess
 from streams.settings import ENVIRONMENT_PREFIX, Settings
 
 __all__ = ["WorkerProcess"]
@@ -17,10 +16,6 @@ _HOST: Final = "127.0.0.1"
 _HTTP_TIMEOUT_S: Final = 1.0
 #: Seconds for a clean end, which includes a last flush of the tables.
 _STOP_S: Final = 10.0
-
-#: Kills the worker when this process ends in whatever way: only then does `read` meet the end of its pipe. A clean
-#: stop sends a line first.
-_GUARD: Final = 'read -r line || kill -KILL "$1"'
 
 
 class WorkerProcess:
@@ -37,45 +32,18 @@ class WorkerProcess:
     def __init__(self, settings: Settings, log_file: Path) -> None:
         self._settings = settings
         self._log_file = log_file
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
 
     def __enter__(self) -> Self:
-        # A session of its own: Ctrl-C reaches us, and we end the worker before its broker.
-        with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli.main", "worker"],
-                env=_environment(self._settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            self._guard = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except BaseException:
-            self._process.kill()
-            raise
+        command = [sys.executable, "-m", "streams.cli.main", "worker"]
+        self._process = ChildProcess(command, self._log_file, _environment(self._settings))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None and self._guard is not None
-        try:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._guard.communicate(b"\n")
+        assert self._process is not None
+        self._process.stop(_STOP_S)
 
     @property
     def pid(self) -> int:
@@ -86,7 +54,7 @@ class WorkerProcess:
     @property
     def exit_code(self) -> int | None:
         """The worker's exit code; None while it runs."""
-        return None if self._process is None else self._process.poll()
+        return None if self._process is None else self._process.exit_code
 
     def is_ready(self) -> bool:
         """Ask the worker whether it is recovered and caught up; no answer counts as no."""

@@ -1,7 +1,6 @@
 """One Apache Kafka broker on this machine, from its Maven artefacts: Java 17 and Maven, no Docker."""
 
 import base64
-import contextlib
 import fcntl
 import os
 import re
@@ -19,7 +18,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.errors import BrokerError
-from streams.admin import CLIENT_CONFIG
+from streams.child_process import ChildProcess
+from streams.metadata import CLIENT_CONFIG
 
 __all__ = ["KafkaBroker"]
 
@@ -46,10 +46,6 @@ _POLL_S = 0.05
 _ANSWER_S = 1.0
 _ERROR_LINES = 15
 
-#: Kills the broker when this process ends in whatever way: only then does `read` meet the end of its pipe. A clean stop
-#: sends it a line first. (PR_SET_PDEATHSIG is Linux only, and fires when the *thread* that started the broker ends.)
-_GUARD = 'read -r line || kill -KILL "$1"'
-
 
 class KafkaBroker:
     """A broker that lives no longer than this process.
@@ -74,8 +70,7 @@ class KafkaBroker:
         self._port = port
         self._extra = dict(extra or {})
         self._heap = heap
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._log = self._data_dir / "broker.log"
         self._log_start = 0
 
@@ -138,24 +133,10 @@ class KafkaBroker:
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             format_storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)]
             _run(self._java_command(*format_storage), "formatting Kafka's storage", _TOOL_S)
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
-            self._process = subprocess.Popen(
-                self._java_command("kafka.Kafka", str(properties)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Its own session: Ctrl-C reaches us, not the broker, and we stop it when the workers have ended.
-                start_new_session=True,
-            )
+        self._log.touch()
+        self._log_start = self._log.stat().st_size
+        self._process = ChildProcess(self._java_command("kafka.Kafka", str(properties)), self._log)
         try:
-            self._guard = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
             self._wait_until_answering(self._process)
         except BaseException:
             self.kill()
@@ -177,7 +158,7 @@ class KafkaBroker:
     @property
     def is_running(self) -> bool:
         """Whether the broker's process is alive."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.exit_code is None
 
     @property
     def pid(self) -> int:
@@ -201,20 +182,14 @@ class KafkaBroker:
     def stop(self) -> None:
         """End the broker cleanly, after 15 s by force; a second call does nothing."""
         if self._process is not None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_S)
-            self.kill()
+            self._process.stop(_STOP_S)
+            self._process = None
 
     def kill(self) -> None:
         """End the broker at once, as a crash would; a second call does nothing."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
             self._process = None
-        if self._guard is not None:
-            self._guard.communicate(b"\n")
-            self._guard = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -249,10 +224,10 @@ class KafkaBroker:
             *main,
         ]
 
-    def _wait_until_answering(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_answering(self, process: ChildProcess) -> None:
         deadline = time.monotonic() + _START_S
         while not _accepts(self.bootstrap_servers) or not _answers(self.bootstrap_servers):
-            if process.poll() is not None:
+            if process.exit_code is not None:
                 raise BrokerError(f"Kafka ended while starting, its log {self._log} ends with:{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise BrokerError(
