@@ -8,6 +8,7 @@ SidecartError
 ├── RecordingError        a recorded file cannot be read
 ├── UnknownItemError      nothing has been learnt about the item that was asked for
 ├── BadEventError         one input event is wrong: it goes to the dead letters, nothing stops
+├── StalledError          the worker does not get on: it stops, to be started again
 ├── LateWriterError       a former owner's message came first: the worker starts again from its mark
 └── InvariantError        a rule of the fold is broken: the worker stops before it commits
 """
@@ -21,6 +22,7 @@ __all__ = [
     "LateWriterError",
     "RecordingError",
     "SidecartError",
+    "StalledError",
     "TopicError",
     "UnknownItemError",
 ]
@@ -52,6 +54,10 @@ class RecordingError(SidecartError):
 
 class UnknownItemError(SidecartError):
     """No row of the table `cooccurrence` is that of the item that was asked for."""
+
+
+class StalledError(SidecartError):
+    """A part of the worker has stopped working."""
 
 
 class LateWriterError(SidecartError):

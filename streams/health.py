@@ -56,7 +56,10 @@ class HealthServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, content_type, body = pages(self.path) or _page(404, {"error": f"no page {self.path}"})
+                try:
+                    status, content_type, body = pages(self.path) or _page(404, {"error": f"no page {self.path}"})
+                except Exception as error:  # noqa: BLE001  whoever asked is told; the worker goes on
+                    status, content_type, body = _page(500, {"error": str(error) or type(error).__name__})
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from models.errors import AccidentError, BrokerError, ConfigurationError, TopicError
+from models.errors import AccidentError, BrokerError, ConfigurationError, StalledError, TopicError
 
 __all__ = ["EXIT_FAILED", "EXIT_REFUSED", "Watchdog", "die"]
 
@@ -20,17 +20,24 @@ EXIT_REFUSED = 2
 _CHECK_S = 1.0
 #: Seconds without a sign of life of the event loop after which it counts as hanging.
 _SILENCE_S = 60.0
+#: Seconds for the last line of the log.
+_LOG_S = 2.0
 
 logger = logging.getLogger(__name__)
 
 
 def die(error: BaseException) -> None:
     """Say why in one line and end the process at once, without the clean-ups that could still send or commit."""
+    is_refused = isinstance(error, (AccidentError, BrokerError, ConfigurationError, TopicError))
+    code = EXIT_REFUSED if is_refused else EXIT_FAILED
+    # Where nobody reads the log any more, the line would never be written.
+    last_resort = threading.Timer(_LOG_S, os._exit, (code,))
+    last_resort.daemon = True
+    last_resort.start()
     name = type(error).__name__
     logger.critical("worker stops: %s", error if str(error) else name, exc_info=error if _is_unknown(error) else None)
     logging.shutdown()
-    is_refused = isinstance(error, (AccidentError, BrokerError, ConfigurationError, TopicError))
-    os._exit(EXIT_REFUSED if is_refused else EXIT_FAILED)
+    os._exit(code)
 
 
 def _is_unknown(error: BaseException) -> bool:
@@ -67,8 +74,11 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         """Check once a second."""
         while not self._stopped.wait(_CHECK_S):
-            error = self._failure()
+            try:
+                error = self._failure()
+            except Exception as failed:  # noqa: BLE001  what cannot be watched must not run
+                error = failed
+            if error is None and not self.is_alive_lately():
+                error = StalledError(f"the event loop has not run for {_SILENCE_S:.0f} s")
             if error is not None:
                 die(error)
-            if not self.is_alive_lately():
-                die(TimeoutError(f"the event loop has not run for {_SILENCE_S:.0f} s"))

@@ -109,7 +109,6 @@ def test_a_loop_that_hangs_is_ended() -> None:
     assert lines[0].startswith("CRITICAL streams.watchdog: worker stops: the event loop has not run for ")
 
 
-@pytest.mark.xfail(reason="DEFECT: the watchdog's own TimeoutError counts as unknown: its sentence is logged twice")
 def test_a_loop_that_hangs_is_one_line() -> None:
     program = """
     watchdog._SILENCE_S, watchdog._CHECK_S = 0.1, 0.05
@@ -119,7 +118,6 @@ def test_a_loop_that_hangs_is_one_line() -> None:
     assert len(end(program)[1]) == 1
 
 
-@pytest.mark.xfail(reason="DEFECT: die waits for the log: a reader of stderr that stands still keeps the worker alive")
 def test_a_worker_whose_log_nobody_reads_is_ended_too() -> None:
     program = """
     watchdog._SILENCE_S, watchdog._CHECK_S = 0.1, 0.05
@@ -150,7 +148,6 @@ def test_a_failure_that_is_found_ends_the_worker() -> None:
     )
 
 
-@pytest.mark.xfail(reason="DEFECT: a check that raises ends the watchdog's thread, and nobody watches any more")
 def test_a_check_that_fails_ends_the_worker() -> None:
     program = """
     watchdog._CHECK_S = 0.05
