@@ -186,7 +186,7 @@ class Worker:
 
     def _show_gauges(self) -> None:
         metrics = self.metrics
-        for topic, lag in self.consumer.lag().items():
+        for topic, lag in (dict.fromkeys(self.pipeline.topics, 0) | self.consumer.lag()).items():
             metrics.consumer_lag.labels(topic).set(lag)
         for stage in self.pipeline.table_stages:
             rows = sum(len(shard.keys) for shard in stage.shards.values())

@@ -190,10 +190,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self._thread.pause([tp])
 
     def _take(self, stage: str) -> list[ConsumerRecord]:
-        """Take the next batch of a stage: merged by timestamp, up to the first partition that is to be waited for."""
+        """Take the next batch of a stage, by timestamp; of several topics only what none of them can still precede."""
         partitions = self._held[stage]
+        is_merged = len({tp.topic for tp in partitions}) > 1
         heads = [(held.records[0].timestamp, tp) for tp, held in partitions.items() if held.records]
-        if not heads or any(self._is_awaited(tp, held) for tp, held in partitions.items() if not held.records):
+        empty = [(tp, held) for tp, held in partitions.items() if not held.records]
+        if not heads or (is_merged and any(self._is_awaited(tp, held) for tp, held in empty)):
             return []
         heapq.heapify(heads)
         records: list[ConsumerRecord] = []
@@ -211,7 +213,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 heapq.heapreplace(heads, (held.records[0].timestamp, tp))
             else:
                 heapq.heappop(heads)
-                if self._is_awaited(tp, held):
+                if is_merged and self._is_awaited(tp, held):
                     break
         return records
 

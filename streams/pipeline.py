@@ -32,6 +32,11 @@ class Pipeline:
         self._stages = {context.name(kind): "ingest" for kind in INPUTS}
         self._stages |= {context.name(stage.log): stage.table for stage in table_stages}
 
+    @property
+    def topics(self) -> Iterable[str]:
+        """The topics that the stages read."""
+        return self._stages
+
     def stage_of(self, topic: str) -> str | None:
         """Return the name of the stage that reads a topic, None for a changelog."""
         return self._stages.get(topic)
