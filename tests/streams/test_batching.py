@@ -672,7 +672,7 @@ async def seek_during_a_fetch(consumer: Consumer, begins: str) -> list[int]:
         stages.before_positions = begin_and_end_a_fetch
     thread.send(BROWSE, *[(second, 0) for second in range(6)])
     seeking = asyncio.ensure_future(consumer.perform_seek())
-    await turns()
+    await turns(500)  # a seek that does not wait for the fetch is through by now
     gate.set()
     await seeking
     handed = [batch for batch in await polling[0] if batch.epoch == consumer.epoch]

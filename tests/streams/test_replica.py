@@ -1,14 +1,15 @@
 """Every worker holds the same rows: its own shards, and the other partitions as the log says they are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from memory_log import MemoryConsumer, run, turns
 from memory_worker import Deployment, MemoryStore, MemoryWorker, event
 
-from models.cooccurrence import TOTALS
+from models.cooccurrence import TOTALS, Row
 from models.errors import AccidentError
 from models.partitioning import partition_of
+from models.records import Event
 from streams.replica import PartitionDigest
 
 ITEMS = [f"item-{number}" for number in range(12)]
@@ -39,6 +40,20 @@ async def two_workers() -> tuple[MemoryWorker, MemoryWorker]:
     await first.flush(*first.table_stages)
     await second.flush(*second.table_stages)
     return first, second
+
+
+async def rows_of(*visits: int, last: Sequence[Event] = ()) -> dict[str, Row]:
+    """Return the rows after some visits, as one worker that nothing happens to folds them."""
+    deployment = Deployment(2)
+    for number in visits:
+        visit(deployment, number)
+    if last:
+        deployment.put(*last)
+    worker = MemoryWorker(deployment)
+    await worker.take_over()
+    await worker.fold()
+    await worker.stop()
+    return worker.replica.rows
 
 
 async def digests(worker: MemoryWorker) -> list[PartitionDigest]:
@@ -161,6 +176,23 @@ def test_a_partition_that_is_taken_over_is_folded_by_learn_alone() -> None:
     run(test)
 
 
+def test_what_a_replica_was_ahead_of_the_mark_is_not_counted_twice_after_a_takeover() -> None:
+    async def test() -> None:
+        first, second = await two_workers()
+        new = next(item for item in map(str, range(99)) if partition_of(item, 2) == 1)
+        last = (event("new", "e1", new), event("new", "e2", ITEMS[0]))
+        first.deployment.put(*last)
+        await first.fold(first.suggest)
+        await until(lambda: new in first.replica.rows)
+        await first.take_over(generation=2)  # the second worker was killed before it folded this
+        await first.fold()
+        assert first.replica.rows == await rows_of(*range(6), last=last)
+        await first.stop()
+        await second.stop()
+
+    run(test)
+
+
 def test_a_takeover_that_overtakes_another_leaves_no_follower_behind() -> None:
     async def test() -> None:
         first, second = await two_workers()
@@ -185,8 +217,10 @@ def test_a_takeover_that_overtakes_another_leaves_no_follower_behind() -> None:
         visit(deployment, 8)
         await third.fold(third.suggest)
         await turns()
-        # A follower left behind would fold into learn's shards, and its rows would never be flushed.
+        # A follower left behind would fold into learn's shards, or into the same rows a second time.
         assert all(shard.position < deployment.log.end("pairs", n) for n, shard in third.learn.shards.items())
+        await third.fold(third.learn)
+        assert third.replica.rows == await rows_of(*range(6), 8)
         assert third.died == []
         for worker in (first, second, third):
             await worker.stop()

@@ -86,14 +86,15 @@ def test_a_redelivered_record_is_skipped(stage: str) -> None:
         for each in worker.table_stages:
             batches[type(each).__name__.lower()] = worker.batch(each)
             await worker.fold(each)
-        before = len(worker.producer.requests), {key: shard.position for key, shard in worker.learn.shards.items()}
+        requests = len(worker.producer.requests)
+        positions = {key: shard.position for key, shard in worker.learn.shards.items()}
         await getattr(worker, stage).handle(batches[stage])
         await turns()
         assert batches[stage].records
-        assert before == (
-            len(worker.producer.requests),
-            {key: shard.position for key, shard in worker.learn.shards.items()},
-        )
+        assert requests == len(worker.producer.requests)
+        assert positions == {key: shard.position for key, shard in worker.learn.shards.items()}
+        for topic in ("session-events", "pairs", "tallies"):
+            assert worker.metric("sidecart_packed_repeats_total", topic=topic) == 0
         await worker.stop()
 
     run(test)
