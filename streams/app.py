@@ -170,6 +170,12 @@ class Worker:
         return missing
 
     async def _beat(self) -> None:
+        try:
+            await self._beat_forever()
+        except Exception as error:  # noqa: BLE001  without a beat the watchdog would give another reason
+            die(error)
+
+    async def _beat_forever(self) -> None:
         said: list[str] | None = None
         while True:
             self.watchdog.alive()

@@ -85,20 +85,18 @@ class Checkpoints(Protocol):
 class _Held:
     """Fetched records of one partition that wait for their stage."""
 
-    __slots__ = ("next_offset", "paused", "records", "size", "waiting_since")
+    __slots__ = ("paused", "records", "size", "waiting_since")
 
     def __init__(self) -> None:
         self.records: deque[ConsumerRecord] = deque()
         self.size = 0
         self.paused = False
-        self.next_offset = 0
         self.waiting_since: float | None = None
 
     def extend(self, records: list[ConsumerRecord]) -> None:
         self.records.extend(records)
         self.waiting_since = None
         self.size += sum(_size(record) for record in records)
-        self.next_offset = records[-1].offset + 1
 
     def pop(self) -> ConsumerRecord:
         record = self.records.popleft()
@@ -195,7 +193,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         is_merged = len({tp.topic for tp in partitions}) > 1
         heads = [(held.records[0].timestamp, tp) for tp, held in partitions.items() if held.records]
         empty = [(tp, held) for tp, held in partitions.items() if not held.records]
-        if not heads or (is_merged and any(self._is_awaited(tp, held) for tp, held in empty)):
+        # Of all of them, for their waiting to begin at the same time.
+        awaited = [tp for tp, held in empty if is_merged and self._is_awaited(tp, held)]
+        if awaited or not heads:
             return []
         heapq.heapify(heads)
         records: list[ConsumerRecord] = []
@@ -220,7 +220,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def _is_awaited(self, tp: TP, held: _Held) -> bool:
         """Tell whether records of a partition are known to be on their way, and not for too long."""
         highwater = self.highwater(tp)
-        if highwater is None or held.next_offset >= highwater:
+        if highwater is None or self._thread.consumed_to(tp) >= highwater:
             held.waiting_since = None
             return False
         now = monotonic()
@@ -246,7 +246,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         lags: dict[str, int] = {}
         for partitions in self._held.values():
             for tp, held in partitions.items():
-                behind = max(0, (self.highwater(tp) or 0) - held.next_offset)
+                behind = max(0, (self.highwater(tp) or 0) - self._thread.consumed_to(tp))
                 lags[tp.topic] = lags.get(tp.topic, 0) + len(held.records) + behind
         return lags
 
@@ -297,12 +297,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         async with self._positioned:
             await self._thread.seek_positions(positions)
         self._read_offset.clear()
-        for tp, position in positions.items():
+        for tp in positions:
             stage = self.checkpoints.stage_of(tp.topic)
             if stage is None:
                 raise InvariantError(f"no stage reads {tp.topic}")
-            held = self._held.setdefault(stage, {})[tp] = _Held()
-            held.next_offset = position or 0
+            self._held.setdefault(stage, {})[tp] = _Held()
         self._sought.set()
 
     async def finish(self) -> None:
@@ -332,6 +331,12 @@ class _BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         changelogs = [TopicPartition(*tp) for tp in assigned if self.consumer._is_changelog_tp(tp)]
         self._ensure_consumer().pause(*changelogs)
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def consumed_to(self, tp: TP) -> int:
+        """Return the offset up to which a partition was handed over, past the control records of transactions."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(TopicPartition(*tp))
+        return int(state._position or 0) if state else 0
 
     def pause(self, tps: Iterable[TP]) -> None:
         self._in_thread(self._ensure_consumer().pause, tps)

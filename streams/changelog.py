@@ -65,11 +65,11 @@ class LogReader:
                     end = (await consumer.end_offsets([log]))[log]
             return position
 
-    async def beginning(self, topic: str, partition: int) -> int:
-        """Return the offset of the first record that a log partition still has."""
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the offset of the first record that a log partition still has, and the offset after its last."""
         log = TopicPartition(topic, partition)
         async with self._consumer() as consumer:
-            return int((await consumer.beginning_offsets([log]))[log])
+            return (await consumer.beginning_offsets([log]))[log], (await consumer.end_offsets([log]))[log]
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:

@@ -103,10 +103,10 @@ class Replica:
         await context.reader.read(context.name("cooccurrence-changelog"), partition, None, apply)
         shard: Shard[Row] = Shard(partition, self.rows)
         mark = await read_rows("cooccurrence", shard, dict(items).items())
-        beginning = await context.reader.beginning(context.name("pairs"), partition)
-        check_mark(context, "pairs", partition, mark, beginning)
+        bounds = await context.reader.bounds(context.name("pairs"), partition)
+        check_mark(context, "pairs", partition, mark, bounds)
         if mark is None:
-            shard.position = beginning
+            shard.position = bounds[0]
         self._shards[partition] = shard
 
     async def _tail(self, partitions: set[int]) -> None:

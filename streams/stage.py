@@ -111,10 +111,10 @@ class TableStage(ABC, Generic[RowT]):
         await self._store.take_over(partition)
         shard = self._new_shard(partition)
         mark = await read_rows(self.table, shard, await self._store.load(partition))
-        beginning = await self.context.reader.beginning(self.context.name(self.log), partition)
-        check_mark(self.context, self.log, partition, mark, beginning)
+        bounds = await self.context.reader.bounds(self.context.name(self.log), partition)
+        check_mark(self.context, self.log, partition, mark, bounds)
         if mark is None:
-            shard.position = beginning
+            shard.position = bounds[0]
             self._marked.discard(partition)
         else:
             self._marked.add(partition)
@@ -197,13 +197,13 @@ async def read_rows(table: str, shard: Shard[Any], items: Iterable[tuple[bytes, 
     return mark
 
 
-def check_mark(context: Context, log: str, partition: int, mark: Mark | None, beginning: int) -> None:
+def check_mark(context: Context, log: str, partition: int, mark: Mark | None, bounds: tuple[int, int]) -> None:
     """Refuse a state that is not the fold of the log that is there now.
 
     Raises
     ------
     AccidentError
-        The log was made again, has another partition count, or was cut before it was folded.
+        The log was made again, has another partition count, or does not hold the mark's position any more.
     """
     if mark is None:
         return
@@ -223,6 +223,12 @@ def check_mark(context: Context, log: str, partition: int, mark: Mark | None, be
         raise AccidentError(
             f"half_life_days was {mark.half_life_ms / 86_400_000:g} and the weights of the tables are in its units:"
             f" set it back, or {_ANEW}"
+        )
+    beginning, end = bounds
+    if mark.position > end:
+        raise AccidentError(
+            f"{topic}/{partition} ends at offset {end}, but it was folded up to {mark.position}: the broker has lost"
+            f" records; {_ANEW}"
         )
     if mark.position < beginning:
         raise AccidentError(

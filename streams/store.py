@@ -119,11 +119,8 @@ class Store(RocksDBStore):  # type: ignore[misc]
         database = self._db_for_partition(partition)
         position = database.get(_POSITION_KEY)
         start = None if position is None else int(position)
-        batches = 0
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
-            nonlocal batches
-            batches += 1
             batch = rocksdict.WriteBatch(raw_mode=True)
             for record in records:
                 if record.value is None:

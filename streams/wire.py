@@ -188,9 +188,12 @@ def encode_json(message: object) -> bytes:
     return _json.encode(message)
 
 
-def decode_suggestion(value: bytes) -> Suggestion:
-    """Read back a message of `suggestions`."""
-    return _suggestion_decoder.decode(value)
+def decode_suggestion(value: bytes | None) -> Suggestion | None:
+    """Read back a message of `suggestions`; None for what no Sidecart has written."""
+    try:
+        return _suggestion_decoder.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def dead_letter(topic: str, rejected: Rejected) -> bytes:

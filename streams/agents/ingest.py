@@ -7,6 +7,7 @@ from faust.types import TP
 
 from models.coverage import Chain
 from models.door import InputRecord, Rejected, admit_records
+from models.errors import AccidentError
 from models.records import Kind
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
@@ -64,7 +65,13 @@ class Ingest:
         context.outbox.publish(context.name("dead-letters"), partition, [Message(record.key, letter)])
 
     async def resume(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
-        """Take up the committed positions and marks; None where nothing was committed."""
+        """Take up the committed positions and marks; None where nothing was committed.
+
+        Raises
+        ------
+        AccidentError
+            When an input log ends before its commit: what is new in it would be skipped.
+        """
         committed = await asyncio.to_thread(committed_offsets, self.context.settings)
         self._chains.clear()
         self._positions.clear()
@@ -81,7 +88,16 @@ class Ingest:
             result[tp] = offset
             if offset is not None:
                 self._positions[origin] = self._flushed[origin] = offset
+        await asyncio.gather(*(self._refuse_lost_records(tp, offset) for tp, offset in result.items() if offset))
         return result
+
+    async def _refuse_lost_records(self, tp: TP, committed: int) -> None:
+        _, end = await self.context.reader.bounds(tp.topic, tp.partition)
+        if committed > end:
+            raise AccidentError(
+                f"{tp.topic}/{tp.partition} ends at offset {end}, but was read up to {committed}: the broker has lost"
+                " records; set the group's offset of this partition back to the end"
+            )
 
     async def flush(self) -> Mapping[TP, tuple[int, str]]:
         """Wait until the outputs are acknowledged; return what may be committed, each with its mark."""

@@ -49,10 +49,11 @@ class _Publication:
 
     def keep(self, record: ConsumerRecord, position: int) -> None:
         """Keep a message if its event is still to come, the log being folded up to `position`."""
-        if int(dict(record.headers)[_LOG_OFFSET]) >= position:
-            suggestion = decode_suggestion(record.value)
-            if self.kept.setdefault(suggestion.suggestion_id, suggestion) is suggestion:
-                self._places[suggestion.suggestion_id] = record.offset
+        suggestion = decode_suggestion(record.value)
+        if suggestion is None or int(dict(record.headers).get(_LOG_OFFSET, b"-1")) < position:
+            return
+        if self.kept.setdefault(suggestion.suggestion_id, suggestion) is suggestion:
+            self._places[suggestion.suggestion_id] = record.offset
 
     def take(self, suggestion: Suggestion) -> None:
         """Forget a kept message whose event has come."""
@@ -229,9 +230,10 @@ class Suggest(TableStage[Session]):
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
             for record in records:
-                key = decode_suggestion(record.value).suggestion_id
-                if record.offset >= end or key in seen:
+                suggestion = decode_suggestion(record.value)
+                if suggestion is None or record.offset >= end or suggestion.suggestion_id in seen:
                     continue
+                key = suggestion.suggestion_id
                 seen.add(key)
                 if key not in publication.own:
                     publication.keep(record, self.shards[partition].position)

@@ -138,12 +138,19 @@ def test_what_has_stopped_for_good_is_found(tmp_path: Path) -> None:
     run(test)
 
 
+def fetched_nothing_of_five() -> Any:
+    """Return what the consumer's thread asks for highwaters and positions."""
+    assignment = SimpleNamespace(state_value=lambda tp: SimpleNamespace(_position=0))
+    subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+    return SimpleNamespace(highwater=lambda tp: 5, _subscription=subscription)
+
+
 def test_the_lag_is_shown_by_topic(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path) as worker:
             held = worker.consumer._held.setdefault("ingest", {})
-            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2], next_offset=0)
-            worker.consumer._thread._consumer = SimpleNamespace(highwater=lambda tp: 5)
+            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
+            worker.consumer._thread._consumer = fetched_nothing_of_five()
             worker._show_gauges()
             assert gauge(worker, "sidecart_consumer_lag_records", topic="browse") == 7
 
@@ -154,8 +161,8 @@ def test_the_lag_of_partitions_that_moved_away_is_forgotten(tmp_path: Path) -> N
     async def test() -> None:
         async with wired(tmp_path) as worker:
             held = worker.consumer._held.setdefault("ingest", {})
-            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2], next_offset=0)
-            worker.consumer._thread._consumer = SimpleNamespace(highwater=lambda tp: 5)
+            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
+            worker.consumer._thread._consumer = fetched_nothing_of_five()
             worker._show_gauges()
             worker.consumer._held.clear()
             worker._show_gauges()

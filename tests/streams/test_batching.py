@@ -43,6 +43,8 @@ class Thread:
         self.committed: list[Mapping[TP, tuple[int, str]]] = []
         self.gate: asyncio.Event | None = None
         self.fetches = 0
+        #: Partitions of which no more comes, though more is there.
+        self.stuck: set[TP] = set()
         #: Records a fetch brings of one partition, at most.
         self.most = 1000
 
@@ -63,6 +65,8 @@ class Thread:
             if records:
                 fetched[TopicPartition(*tp)] = records
                 self.positions[tp] = records[-1].offset + 1
+            if len(records) < self.most and tp not in self.stuck:
+                self.positions[tp] = self.log.end(*tp)  # past control records, as aiokafka's position
         return fetched
 
     def assignment(self) -> set[TP]:
@@ -72,6 +76,9 @@ class Thread:
         if tp not in self.positions:
             raise IllegalStateError("not assigned")
         return self.ends.get(tp)
+
+    def consumed_to(self, tp: TP) -> int:
+        return self.positions.get(tp, 0)
 
     def pause(self, tps: Iterable[TP]) -> None:
         self.paused |= set(tps)
@@ -361,39 +368,80 @@ def behind(consumer: Consumer) -> None:
     thread = consumer.thread
     thread.send(BROWSE, (1, 0))
     thread.log.skip("browse", 0, 5)
+    thread.stuck.add(BROWSE)
     thread.send(ORDERS, (2, 0))
 
 
-def test_a_partition_that_is_behind_is_waited_for_about_a_second(consumer_of: Make) -> None:
+def test_several_partitions_that_are_behind_are_waited_for_at_the_same_time(consumer_of: Make) -> None:
     async def test() -> None:
-        consumer = await consumer_of(BROWSE, ORDERS)
+        others = [TP("browse", partition) for partition in range(1, 4)]
+        consumer = await consumer_of(BROWSE, ORDERS, *others)
+        for tp in others:
+            consumer.thread.log.skip(*tp, 5)
+            consumer.thread.stuck.add(tp)
         behind(consumer)
         started = monotonic()
-        [first] = await consumer.poll()
-        assert places(first) == [("browse", 0)]
-        while not (batches := await consumer.poll()):
-            assert monotonic() < started + 5
+        handed: list[RecordBatch] = []
+        while not offsets(handed, ORDERS):
+            # A second for the three, and one for `browse` once its record is handed out; not four.
+            assert monotonic() < started + 2.4
+            handed += await consumer.poll()
             await asyncio.sleep(0.01)
-        assert monotonic() >= started + 0.9
-        assert offsets(batches, ORDERS) == [0]
 
     run(test)
 
 
-def test_the_wait_begins_anew_when_records_have_come(consumer_of: Make) -> None:
+def test_a_control_record_at_the_end_is_not_waited_for(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE, ORDERS)
-        consumer.thread.most = 1
-        consumer.thread.send(BROWSE, *[(second, 0) for second in range(1000)])
-        consumer.thread.send(ORDERS, (10_000, 0))
-        # A catch-up: `browse` is always behind, and its next record always comes within a moment.
-        started = monotonic()
-        while monotonic() < started + 1.3:
-            batches = await consumer.poll()
-            assert offsets(batches, ORDERS) == [], f"an order overtook after {monotonic() - started:.1f} s"
-            for batch in batches:
-                consumer.done(batch)
-            await asyncio.sleep(0.01)
+        consumer.thread.send(BROWSE, (1, 0))
+        consumer.thread.log.skip("browse", 0, 1)
+        consumer.thread.send(ORDERS, (2, 0))
+        assert offsets(await consumer.poll(), ORDERS) == [0]
+
+    run(test)
+
+
+def test_a_stage_with_one_topic_waits_for_none_of_its_partitions(consumer_of: Make) -> None:
+    async def test() -> None:
+        consumer = await consumer_of(PAIRS, TP("pairs", 1))
+        consumer.thread.log.skip("pairs", 1, 5)
+        consumer.thread.send(PAIRS, (1, 0), (2, 0))
+        assert offsets(await consumer.poll(), PAIRS) == [0, 1]
+
+    run(test)
+
+
+async def wait_for_what_does_not_come(consumer: Consumer) -> None:
+    behind(consumer)
+    started = monotonic()
+    [first] = await consumer.poll()
+    assert places(first) == [("browse", 0)]
+    while not (batches := await consumer.poll()):
+        assert monotonic() < started + 5
+        await asyncio.sleep(0.01)
+    assert monotonic() >= started + 0.9
+    assert offsets(batches, ORDERS) == [0]
+
+
+async def catch_up(consumer: Consumer) -> None:
+    """Have `browse` be behind for more than a second, while its next record always comes within a moment."""
+    consumer.thread.most = 1
+    consumer.thread.send(BROWSE, *[(second, 0) for second in range(1000)])
+    consumer.thread.send(ORDERS, (10_000, 0))
+    started = monotonic()
+    while monotonic() < started + 1.2:
+        batches = await consumer.poll()
+        assert offsets(batches, ORDERS) == [], f"an order overtook after {monotonic() - started:.1f} s"
+        for batch in batches:
+            consumer.done(batch)
+        await asyncio.sleep(0.01)
+
+
+def test_a_partition_that_is_behind_is_waited_for_about_a_second_after_its_last_record(consumer_of: Make) -> None:
+    async def test() -> None:
+        waiting, catching_up = await consumer_of(BROWSE, ORDERS), await consumer_of(BROWSE, ORDERS)
+        await asyncio.gather(wait_for_what_does_not_come(waiting), catch_up(catching_up))
 
     run(test)
 

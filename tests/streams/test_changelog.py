@@ -51,7 +51,7 @@ def test_what_retention_has_deleted_is_passed_over() -> None:
     async def test() -> None:
         readers = Readers()
         readers.log.cut("log", 0, 3)
-        assert await readers.reader.beginning("log", 0) == 3
+        assert await readers.reader.bounds("log", 0) == (3, 5)
         assert await readers.reader.read("log", 0, 1, readers.apply) == 5  # type: ignore[arg-type]
         assert readers.read == [3, 4]
 
@@ -100,7 +100,7 @@ def test_every_consumer_is_stopped_whatever_happens() -> None:
             await readers.reader.read("log", 0, 6, readers.apply)  # type: ignore[arg-type]
         with pytest.raises(ZeroDivisionError):
             await readers.reader.read("log", 0, 0, lambda records: 1 // 0)  # type: ignore[arg-type,return-value]
-        await readers.reader.beginning("log", 0)
+        await readers.reader.bounds("log", 0)
         assert len(readers.made) == 3
         assert not any(consumer.is_started for consumer in readers.made)
 
@@ -120,7 +120,7 @@ def test_a_consumer_that_does_not_start_is_stopped_too() -> None:
     async def test() -> None:
         readers = Readers(Unreachable)
         with pytest.raises(KafkaConnectionError):
-            await readers.reader.beginning("log", 0)
+            await readers.reader.bounds("log", 0)
         [consumer] = readers.made
         assert isinstance(consumer, Unreachable) and consumer.is_stopped
 
