@@ -44,6 +44,16 @@ class Worker:
     """The parts of one worker, wired but not started."""
 
     def __init__(self, settings: Settings, info: TopicsInfo, registry: CollectorRegistry) -> None:
+        # First, because its port may be taken: nothing is open yet.
+        self.watchdog = Watchdog(self._failure)
+        self.health = HealthServer(
+            settings.metrics_host,
+            settings.metrics_port,
+            registry,
+            self.watchdog.is_alive_lately,
+            self.readiness,
+            self._replica_page,
+        )
         has_transactions = any(info.topic_ids.values())
         clients = Clients(settings, has_transactions)
         reader = LogReader(clients.log_consumer)
@@ -79,15 +89,6 @@ class Worker:
         consumer.checkpoints = self.pipeline
         consumer.tick_s = settings.tick_ms / 1000
         consumer.fetch_max_wait_ms = clients.fetch_wait_ms
-        self.watchdog = Watchdog(self._failure)
-        self.health = HealthServer(
-            settings.metrics_host,
-            settings.metrics_port,
-            registry,
-            self.watchdog.is_alive_lately,
-            self.readiness,
-            self._replica_page,
-        )
         self.metrics.ready.set_function(lambda: not self.readiness())
         self.metrics.recovering.set_function(lambda: self.app.rebalancing or not self.pipeline.is_recovered)
         self._loop: asyncio.AbstractEventLoop | None = None
