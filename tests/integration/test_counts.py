@@ -1,12 +1,18 @@
 """Counts on real Kafka with two workers: global, and right through kill -9."""
 
+import json
 from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 from deployment import Deployment, simulated_traffic
 from recount import differences, replica_digests
 
 from models.partitioning import partition_of
+from streams.settings import Settings
+from streams.topics import topic_table
 
 pytestmark = pytest.mark.kafka
 
@@ -84,3 +90,24 @@ def test_a_lost_disk_is_made_good_from_the_changelog(deployment: Deployment) -> 
     deployment.send(traffic[2_000:])
     deployment.logs.settle()
     assert differences(deployment.logs) == []
+
+
+def test_inputs_of_any_partition_count_and_any_key_are_counted_exactly(settings: Settings, tmp_path: Path) -> None:
+    counts = {"browse": 3, "add-to-cart": 1, "orders": 7}
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    topics = topic_table(settings)
+    for made in admin.create_topics([NewTopic(topics[kind].name, count) for kind, count in counts.items()]).values():
+        made.result()
+    with ExitStack() as stack:
+        deployment = Deployment(settings, tmp_path, stack)
+        assert deployment.logs.info.input_partitions == counts
+        deployment.start("one", "two")
+        keys = (None, b"", b"the same for all")
+        sent = deployment.send_raw(
+            (kind, keys[number % 3], json.dumps(event).encode(), number % counts[kind])
+            for number, (kind, event) in enumerate(simulated_traffic(2_000, seed=11))
+        )
+        deployment.wait_for("suggestions", sent)
+        deployment.logs.settle()
+        assert differences(deployment.logs) == []
+        assert len(replica_digests(deployment.replicas())) == 1
