@@ -19,7 +19,7 @@ from models.errors import AccidentError
 from models.learning import PairEntry, learn
 from models.shard import Shard
 from streams.context import Context
-from streams.stage import check_mark, read_rows
+from streams.stage import restore
 from streams.wire import PACKED_PAIRS
 
 __all__ = ["PartitionDigest", "Replica", "observe_freshness"]
@@ -102,11 +102,7 @@ class Replica:
 
         await context.reader.read(context.name("cooccurrence-changelog"), partition, None, apply)
         shard: Shard[Row] = Shard(partition, self.rows)
-        mark = await read_rows("cooccurrence", shard, dict(items).items())
-        bounds = await context.reader.bounds(context.name("pairs"), partition)
-        check_mark(context, "pairs", partition, mark, bounds)
-        if mark is None:
-            shard.position = bounds[0]
+        await restore(context, "cooccurrence", "pairs", shard, dict(items).items())
         self._shards[partition] = shard
 
     async def _tail(self, partitions: set[int]) -> None:

@@ -17,7 +17,7 @@ from streams.context import Context
 from streams.store import Store
 from streams.wire import MARK_KEY, ROWS, Mark, decode_mark, encode_mark, row_id, row_key
 
-__all__ = ["TableStage", "check_mark", "read_rows"]
+__all__ = ["TableStage", "check_mark", "read_rows", "restore"]
 
 RowT = TypeVar("RowT")
 
@@ -49,8 +49,6 @@ class TableStage(ABC, Generic[RowT]):
         self._store = store
         self._flushed: dict[int, int] = {}
         self._generation = -1
-        #: Partitions that had a mark when they were loaded.
-        self._marked: set[int] = set()
         #: A flush and a takeover exclude each other.
         self._lock = asyncio.Lock()
 
@@ -99,33 +97,29 @@ class TableStage(ABC, Generic[RowT]):
                 if partition not in owned:
                     await self._store.release(partition)
             self._generation = generation
-            await asyncio.gather(*(self._take_over(partition) for partition in owned - kept))
-            await self._refuse_lost_tables(owned - kept)
+            taken = list(owned - kept)
+            marks = await asyncio.gather(*(self._take_over(partition) for partition in taken))
+            await self._refuse_lost_tables(
+                [partition for partition, mark in zip(taken, marks, strict=True) if mark is None]
+            )
 
     def _let_go(self, partition: int) -> None:
         del self.shards[partition]
         self._flushed.pop(partition, None)
 
-    async def _take_over(self, partition: int) -> None:
+    async def _take_over(self, partition: int) -> Mark | None:
         started = monotonic()
         await self._store.take_over(partition)
         shard = self._new_shard(partition)
-        mark = await read_rows(self.table, shard, await self._store.load(partition))
-        bounds = await self.context.reader.bounds(self.context.name(self.log), partition)
-        check_mark(self.context, self.log, partition, mark, bounds)
-        if mark is None:
-            shard.position = bounds[0]
-            self._marked.discard(partition)
-        else:
-            self._marked.add(partition)
+        mark = await restore(self.context, self.table, self.log, shard, await self._store.load(partition))
         await self._resume(shard, mark)
         self._flushed[partition] = shard.position
         self.shards[partition] = shard
         self.context.metrics.load_seconds.labels(self.table).observe(monotonic() - started)
+        return mark
 
-    async def _refuse_lost_tables(self, partitions: set[int]) -> None:
+    async def _refuse_lost_tables(self, unmarked: list[int]) -> None:
         """Refuse to begin again where the group has committed, but changelog and disk hold nothing."""
-        unmarked = {partition for partition in partitions if partition not in self._marked}
         if not unmarked:
             return
         committed = await asyncio.to_thread(committed_offsets, self.context.settings)
@@ -176,6 +170,24 @@ class TableStage(ABC, Generic[RowT]):
             partitions=self.context.partitions,
             half_life_ms=self.context.parameters.half_life_ms,
         )
+
+
+async def restore(
+    context: Context, table: str, log: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]]
+) -> Mark | None:
+    """Make a shard what its table partition holds, to fold on at the mark, or without one at the log's beginning.
+
+    Raises
+    ------
+    AccidentError
+        The log that is there now is not the one that the rows are the fold of.
+    """
+    mark = await read_rows(table, shard, items)
+    bounds = await context.reader.bounds(context.name(log), shard.partition)
+    check_mark(context, log, shard.partition, mark, bounds)
+    if mark is None:
+        shard.position = bounds[0]
+    return mark
 
 
 async def read_rows(table: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]]) -> Mark | None:

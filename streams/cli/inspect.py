@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from models.inspection import ItemReport, Neighbour
 from streams.admin import check_topics
 from streams.cli.options import bootstrap_servers, settings_from
+from streams.cli.progress import progress_bar
 from streams.inspection import ItemReader
 from streams.settings import Settings
 from streams.wire import encode_json
@@ -58,7 +58,7 @@ def _read(settings: Settings, item_id: str, top: int) -> ItemReport:
     # A broker that goes away is logged for each attempt and each consumer; it comes back as one error of the call.
     for chatty in ("aiokafka", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    with _progress() as progress:
+    with progress_bar("{task.fields[records]:,} records") as progress:
         task = progress.add_task("", total=None, records=0)
         records = 0
 
@@ -70,18 +70,6 @@ def _read(settings: Settings, item_id: str, top: int) -> ItemReport:
         reader = ItemReader(settings, info, advance)
         progress.update(task, total=reader.steps)
         return asyncio.run(reader.read(item_id, top))
-
-
-def _progress() -> Progress:
-    """Return a bar on stderr, or one that shows nothing when stderr is no terminal."""
-    return Progress(
-        BarColumn(),
-        TextColumn("{task.fields[records]:,} records"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _headline(report: ItemReport) -> Text:

@@ -7,13 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.errors import RecordingError
 from models.recordings.formats import FORMATS, read_events
 from models.recordings.record import BadLines
 from streams.cli.options import bootstrap_servers, settings_from
+from streams.cli.progress import progress_bar
 from streams.replayer import Replayer, connect, input_topics, open_lines
 
 __all__ = ["command"]
@@ -54,7 +53,7 @@ def command(
     started_s = time.monotonic()
     is_interrupted = False
     try:
-        with _progress() as progress:
+        with progress_bar("{task.completed:,.0f} events") as progress:
             events = islice(read_events(lines, format_name, bad_lines), limit)
             replayer.send(progress.track(events, total=limit))
     except KeyboardInterrupt:
@@ -76,18 +75,6 @@ def command(
         click.echo(f"bad lines: {bad_lines.total:,}")
     if is_interrupted:
         sys.exit(_INTERRUPTED)
-
-
-def _progress() -> Progress:
-    """Return a bar on stderr, or one that shows nothing when stderr is no terminal."""
-    return Progress(
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} events"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _report_bad(bad_lines: BadLines) -> None:
