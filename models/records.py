@@ -13,7 +13,20 @@ import msgspec
 from models.errors import BadEventError
 from models.parameters import Parameters
 
-__all__ = ["ADD", "CLEAR", "MOMENTS", "REASONS", "REMOVE", "Event", "Kind", "Line", "accept", "moment_label"]
+__all__ = [
+    "ADD",
+    "CLEAR",
+    "MOMENTS",
+    "REASONS",
+    "REMOVE",
+    "Event",
+    "Kind",
+    "Line",
+    "accept",
+    "is_event_time",
+    "moment_label",
+    "rfc_3339_ms",
+]
 
 Kind = Literal["browse", "add-to-cart", "orders"]
 
@@ -47,6 +60,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     item_id: str
     quantity: int = 1
     price: float | None = None
+    category: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -68,6 +82,7 @@ class _Line(msgspec.Struct):
     item_id: str | None = None
     quantity: int | None = None
     price: float | None = None
+    category: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -77,6 +92,7 @@ class _Message(msgspec.Struct):
     time: int | float | str | None = None
     quantity: int | None = None
     price: float | None = None
+    category: str | None = None
     currency: str | None = None
     moment: str | None = None
     suggestion_id: str | None = None
@@ -115,7 +131,7 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
     >>> from models.parameters import DEFAULTS
     >>> message = b'{"event_id": "e1", "session_id": "s1", "item_id": "tea", "time": "2026-01-05T10:00:00Z"}'
     >>> accept("browse", message, 1_767_607_200_000, DEFAULTS).lines
-    (Line(item_id='tea', quantity=1, price=None),)
+    (Line(item_id='tea', quantity=1, price=None, category=None),)
     """
     if not value:
         raise BadEventError("empty-message", "the message has no value")
@@ -142,7 +158,7 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
             raise BadEventError("invalid-field", f"action={message.action!r} is none of add, remove, clear")
         action = message.action
     if kind != "orders" and action != CLEAR:
-        lines = (_line(_Line(message.item_id, message.quantity, message.price)),)
+        lines = (_line(_Line(message.item_id, message.quantity, message.price, message.category)),)
     return Event(
         kind=kind,
         event_id=_id("event_id", message.event_id),
@@ -160,6 +176,35 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
 def moment_label(moment: str) -> str:
     """Return the moment as a bounded label: one of `MOMENTS`, or ``other``."""
     return moment if moment in MOMENTS.values() else "other"
+
+
+def rfc_3339_ms(text: str) -> int | None:
+    """Read RFC 3339 text with Z or an offset as epoch milliseconds, the rest cut off; None when it is none.
+
+    Examples
+    --------
+    >>> rfc_3339_ms("2026-01-05T11:00:00.0009+01:00")
+    1767607200000
+    >>> rfc_3339_ms("2026-01-05T10:00:00") is None
+    True
+    """
+    if not _RFC_3339.fullmatch(text):
+        return None
+    try:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_event_time(time_ms: int) -> bool:
+    """Tell whether epoch milliseconds are of the years 2000 to 2099.
+
+    Examples
+    --------
+    >>> is_event_time(1_767_607_200_000), is_event_time(1_767_607_200)
+    (True, False)
+    """
+    return TIME_MIN_MS <= time_ms < TIME_MAX_MS
 
 
 def _id(field: str, text: str | None) -> str:
@@ -183,7 +228,9 @@ def _line(line: _Line) -> Line:
         raise BadEventError("invalid-field", f"quantity={quantity} is out of range: 1 to {QUANTITY_MAX}")
     if line.price is not None and not 0 <= line.price * quantity <= VALUE_MAX:
         raise BadEventError("invalid-field", f"price={line.price} times {quantity} is out of range: 0 to {VALUE_MAX:g}")
-    return Line(_id("item_id", line.item_id), quantity, line.price)
+    # An empty category is what an export writes for an item that has none.
+    category = _id("category", line.category) if line.category else None
+    return Line(_id("item_id", line.item_id), quantity, line.price, category)
 
 
 def _order_lines(lines: list[_Line] | None) -> tuple[Line, ...]:
@@ -197,18 +244,10 @@ def _order_lines(lines: list[_Line] | None) -> tuple[Line, ...]:
 def _time(time: int | float | str | None) -> int:
     if time is None:
         raise BadEventError("missing-field", "time is missing")
-    if isinstance(time, str):
-        try:
-            if not _RFC_3339.fullmatch(time):
-                raise ValueError(time)
-            time_ms = (datetime.fromisoformat(time.upper()) - _EPOCH) // timedelta(milliseconds=1)
-        except (ValueError, OverflowError) as error:
-            raise BadEventError(
-                "invalid-time", f"time={time!r} is neither RFC 3339 with Z or an offset nor epoch ms"
-            ) from error
-    else:
-        time_ms = math.floor(time)
-    if not TIME_MIN_MS <= time_ms < TIME_MAX_MS:
+    time_ms = rfc_3339_ms(time) if isinstance(time, str) else math.floor(time)
+    if time_ms is None:
+        raise BadEventError("invalid-time", f"time={time!r} is neither RFC 3339 with Z or an offset nor epoch ms")
+    if not is_event_time(time_ms):
         raise BadEventError(
             "invalid-time", f"time={time!r} is not between 2000 and 2100 in epoch ms; is it in seconds?"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.errors import RecordingError
-from models.recordings import otto, rees46, retailrocket, sidecart, taobao
+from models.recordings import otto, rees46, retailrocket, rsc15, sidecart, taobao
 from models.recordings.record import BadLine, BadLines, Recorded, in_time_order
 
 __all__ = ["FORMATS", "Format", "read_events"]
@@ -27,6 +27,7 @@ FORMATS: Final[dict[str, Format]] = {
     "rees46": Format(rees46.read, is_ordered=True),
     "retailrocket": Format(retailrocket.read, is_ordered=True),
     "otto": Format(otto.read, is_ordered=False),
+    "rsc15": Format(rsc15.read, is_ordered=False),
     "sidecart": Format(sidecart.read, is_ordered=True),
 }
 

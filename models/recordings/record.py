@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple, NotRequired, TypedDict
 
-from models.records import TIME_MAX_MS, TIME_MIN_MS, Kind
+from models.records import TIME_MAX_MS, Kind, is_event_time
 
 __all__ = [
     "BadLine",
@@ -13,6 +13,7 @@ __all__ = [
     "InputEvent",
     "InputLine",
     "Recorded",
+    "decimal_epoch_ms",
     "epoch_ms",
     "in_time_order",
     "is_whole_number",
@@ -21,11 +22,15 @@ __all__ = [
 #: How many bad lines are kept with their numbers: enough to find the mistake, few enough to read.
 _BAD_LINES_KEPT: Final = 5
 
+#: Digits behind the decimal point that are looked at: nanoseconds, the finest that clocks write.
+_FRACTION_DIGITS: Final = 9
+
 
 class InputLine(TypedDict):
     """One line of an order."""
 
     item_id: str
+    category: NotRequired[str]
     quantity: NotRequired[int]
     price: NotRequired[float]
 
@@ -41,6 +46,7 @@ class InputEvent(TypedDict, total=False):
     session_id: str
     user_id: str
     item_id: str
+    category: str
     time: int | str
     action: str
     quantity: int
@@ -120,7 +126,26 @@ def epoch_ms(text: str, unit_ms: int) -> int | None:
     if len(text) > len(str(TIME_MAX_MS)) or not is_whole_number(text):
         return None
     time_ms = int(text) * unit_ms
-    return time_ms if TIME_MIN_MS <= time_ms < TIME_MAX_MS else None
+    return time_ms if is_event_time(time_ms) else None
+
+
+def decimal_epoch_ms(text: str, unit_ms: int) -> int | None:
+    """Read what `epoch_ms` reads, or the same with a decimal fraction; parts of a millisecond are cut off.
+
+    Examples
+    --------
+    >>> decimal_epoch_ms("1396437466.94", 1000), decimal_epoch_ms("1396437466", 1000)
+    (1396437466940, 1396437466000)
+    >>> decimal_epoch_ms("1396437466.", 1000) is None
+    True
+    """
+    whole, point, fraction = text.partition(".")
+    time_ms = epoch_ms(whole, unit_ms)
+    if time_ms is None or not point:
+        return time_ms
+    if not is_whole_number(fraction):
+        return None
+    return time_ms + int(fraction[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, "0")) * unit_ms // 10**_FRACTION_DIGITS
 
 
 def in_time_order(recorded: Iterable[Recorded]) -> list[Recorded]:

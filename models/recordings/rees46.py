@@ -2,7 +2,8 @@
 
 ``event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session``, where the time looks
 like ``2019-10-01 00:00:00 UTC``. Purchases of one session in the same second are one order. The publisher states no
-currency, so none is set; quantities are not recorded, each bought row counts one piece.
+currency, so none is set; quantities are not recorded, each bought row counts one piece. The category is
+``category_id``: every row has one, while ``category_code`` is empty in a third of them and lumps several ids together.
 """
 
 from collections.abc import Iterable, Iterator
@@ -42,7 +43,7 @@ def read(lines: Iterable[str]) -> Iterator[Recorded | BadLine]:
         if len(columns) != 9:
             yield BadLine(number, "wrong-columns" if text else "empty-line")
             continue
-        event_time, event_type, item, _category, _code, _brand, price_text, user, session = columns
+        event_time, event_type, item, category, _code, _brand, price_text, user, session = columns
         if event_time != second:
             yield from of_this_second
             of_this_second, orders = [], {}
@@ -62,6 +63,8 @@ def read(lines: Iterable[str]) -> Iterator[Recorded | BadLine]:
                 "item_id": item,
                 "time": time_ms,
             }
+            if category:
+                event["category"] = category
             if price is not None:
                 event["price"] = price
             if event_type == "cart":
@@ -69,6 +72,8 @@ def read(lines: Iterable[str]) -> Iterator[Recorded | BadLine]:
             of_this_second.append(Recorded("browse" if event_type == "view" else "add-to-cart", event, time_ms))
         elif event_type == "purchase":
             bought: InputLine = {"item_id": item, "quantity": 1}
+            if category:
+                bought["category"] = category
             if price is not None:
                 bought["price"] = price
             if session in orders:

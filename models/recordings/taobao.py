@@ -2,7 +2,7 @@
 
 ``pv`` and ``fav`` are views, ``cart`` a cart addition, ``buy`` an order; what a user buys in the same second is one
 order. Sessions, prices and quantities are not recorded: sessions end at the inactivity gap of `visits`, each
-bought row counts one piece.
+bought row counts one piece. An empty category is none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ def read(lines: Iterable[str]) -> Iterator[Recorded | BadLine]:
     Examples
     --------
     >>> for recorded in read(["1,2268318,2520377,pv,1511544070"]):
-    ...     print(recorded.kind, recorded.event)
-    browse {'event_id': '1', 'session_id': '1-1', 'user_id': '1', 'item_id': '2268318', 'time': 1511544070000}
+    ...     print(recorded.kind, recorded.event["session_id"], recorded.event["item_id"], recorded.event["category"])
+    browse 1-1 2268318 2520377
     """
     visits = Visits()
     for number, line in enumerate(lines, 1):
@@ -30,18 +30,18 @@ def read(lines: Iterable[str]) -> Iterator[Recorded | BadLine]:
         if len(columns) != 5:
             yield BadLine(number, "wrong-columns" if line.strip() else "empty-line")
             continue
-        user, item, _category, behaviour, seconds = columns
+        user, item, category, behaviour, seconds = columns
         time_ms = epoch_ms(seconds, 1000)
         if time_ms is None:
             yield BadLine(number, "bad-time")
         elif not is_whole_number(user) or not is_whole_number(item):
             yield BadLine(number, "bad-id")
         elif behaviour in ("pv", "fav"):
-            visits.add(time_ms, number, user, "browse", item)
+            visits.add(time_ms, number, user, "browse", item, category)
         elif behaviour == "cart":
-            visits.add(time_ms, number, user, "add-to-cart", item)
+            visits.add(time_ms, number, user, "add-to-cart", item, category)
         elif behaviour == "buy":
-            visits.add_order_line(time_ms, number, user, seconds, item)
+            visits.add_order_line(time_ms, number, user, seconds, item, category)
         else:
             yield BadLine(number, "unknown-event")
     yield from visits.recorded()

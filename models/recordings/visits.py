@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from models.recordings.record import InputLine, Recorded
+from models.recordings.record import InputEvent, InputLine, Recorded
 from models.records import Kind
 
 __all__ = ["GAP_MS", "Visits"]
@@ -20,6 +20,7 @@ class _Row(NamedTuple):
     user: str
     kind: Kind
     item_or_order: str
+    category: str
 
 
 class Visits:
@@ -42,67 +43,52 @@ class Visits:
         self._order_rows: dict[tuple[str, str], _Row] = {}
         self._order_lines: dict[tuple[str, str], list[InputLine]] = {}
 
-    def add(self, time_ms: int, number: int, user: str, kind: Literal["browse", "add-to-cart"], item: str) -> None:
-        """Take one view or cart row, with its line number."""
-        self._rows.append(_Row(time_ms, number, user, kind, item))
+    def add(
+        self,
+        time_ms: int,
+        number: int,
+        user: str,
+        kind: Literal["browse", "add-to-cart"],
+        item: str,
+        category: str = "",
+    ) -> None:
+        """Take one view or cart row, with its line number; an empty category is none."""
+        self._rows.append(_Row(time_ms, number, user, kind, item, category))
 
-    def add_order_line(self, time_ms: int, number: int, user: str, order: str, item: str) -> None:
+    def add_order_line(self, time_ms: int, number: int, user: str, order: str, item: str, category: str = "") -> None:
         """Take one bought item; all rows of a user with the same label `order` are one order."""
         key = user, order
+        bought: InputLine = {"item_id": item, "quantity": 1}
+        if category:
+            bought["category"] = category
         row = self._order_rows.get(key)
         if row is None:
-            self._order_rows[key] = _Row(time_ms, number, user, "orders", order)
-            self._order_lines[key] = [{"item_id": item, "quantity": 1}]
+            self._order_rows[key] = _Row(time_ms, number, user, "orders", order, "")
+            self._order_lines[key] = [bought]
         else:
             self._order_rows[key] = row._replace(time_ms=min(row.time_ms, time_ms))
-            self._order_lines[key].append({"item_id": item, "quantity": 1})
+            self._order_lines[key].append(bought)
 
     def recorded(self) -> Iterator[Recorded]:
         """Yield every event, in time order; events of the same millisecond in the order of their lines."""
         last_ms: dict[str, int] = {}
         sessions: dict[str, str] = {}
         counts: dict[str, int] = {}
-        for time_ms, number, user, kind, item_or_order in sorted([*self._rows, *self._order_rows.values()]):
+        for time_ms, number, user, kind, item_or_order, category in sorted([*self._rows, *self._order_rows.values()]):
             if user not in last_ms or time_ms - last_ms[user] > GAP_MS:
                 counts[user] = counts.get(user, 0) + 1
                 sessions[user] = f"{user}-{counts[user]}"
             last_ms[user] = time_ms
-            event_id, session = str(number), sessions[user]
-            if kind == "browse":
-                yield Recorded(
-                    "browse",
-                    {
-                        "event_id": event_id,
-                        "session_id": session,
-                        "user_id": user,
-                        "item_id": item_or_order,
-                        "time": time_ms,
-                    },
-                    time_ms,
-                )
-            elif kind == "add-to-cart":
-                yield Recorded(
-                    "add-to-cart",
-                    {
-                        "event_id": event_id,
-                        "session_id": session,
-                        "user_id": user,
-                        "item_id": item_or_order,
-                        "time": time_ms,
-                        "action": "add",
-                    },
-                    time_ms,
-                )
+            event: InputEvent = {"event_id": str(number), "session_id": sessions[user], "user_id": user}
+            if kind == "orders":
+                event["order_id"] = f"{user}-{item_or_order}"
+                event["time"] = time_ms
+                event["lines"] = self._order_lines[user, item_or_order]
             else:
-                yield Recorded(
-                    "orders",
-                    {
-                        "event_id": event_id,
-                        "session_id": session,
-                        "user_id": user,
-                        "order_id": f"{user}-{item_or_order}",
-                        "time": time_ms,
-                        "lines": self._order_lines[user, item_or_order],
-                    },
-                    time_ms,
-                )
+                event["item_id"] = item_or_order
+                if category:
+                    event["category"] = category
+                event["time"] = time_ms
+                if kind == "add-to-cart":
+                    event["action"] = "add"
+            yield Recorded(kind, event, time_ms)

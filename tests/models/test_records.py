@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.errors import BadEventError
 from models.parameters import DEFAULTS
-from models.records import MOMENTS, REASONS, Event, Kind, Line, accept, moment_label
+from models.records import MOMENTS, REASONS, Event, Kind, Line, accept, is_event_time, moment_label, rfc_3339_ms
 
 NOW_MS = 1_767_607_200_000  # 2026-01-05T10:00:00Z
 KINDS: list[Kind] = ["browse", "add-to-cart", "orders"]
@@ -58,6 +58,7 @@ def test_every_field_comes_through() -> None:
         moment="checkout",
         suggestion_id="x",
         user_id="u",
+        category="drinks",
         action="remove",
         unknown={"a": [1]},
     )
@@ -67,7 +68,7 @@ def test_every_field_comes_through() -> None:
         "s1",
         NOW_MS,
         "checkout",
-        (Line("tea", 3, 2.25),),
+        (Line("tea", 3, 2.25, "drinks"),),
         action="remove",
         currency="EUR",
         suggestion_id="x",
@@ -79,6 +80,19 @@ def test_an_order_has_its_lines_and_its_id() -> None:
     assert accepted("orders", lines=lines) == Event(
         "orders", "e1", "s1", NOW_MS, "order", (Line("tea", 2, 3.5), Line("cup"), Line("tea")), order_id="o1"
     )
+
+
+def test_each_line_of_an_order_has_its_own_category() -> None:
+    lines = [{"item_id": "tea", "category": "drinks"}, {"item_id": "cup"}]
+    event = accepted("orders", lines=lines, category="ignored")
+    assert event.lines == (Line("tea", category="drinks"), Line("cup"))
+
+
+@pytest.mark.parametrize("category", [..., None, ""])
+def test_an_item_without_a_category_or_with_an_empty_one_has_none(category: object) -> None:
+    assert accepted(category=category).lines == (Line("tea"),)
+    line = {name: value for name, value in {"item_id": "tea", "category": category}.items() if value is not ...}
+    assert accepted("orders", lines=[line]).lines == (Line("tea"),)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -188,6 +202,28 @@ def test_time_ends_with_the_year_2099() -> None:
         accept("browse", json.dumps(message(time=last + 1)).encode(), last, DEFAULTS)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-05T10:00:00Z", NOW_MS),
+        ("2026-01-05t11:30:00.0019+01:30", NOW_MS + 1),
+        ("1969-12-31T23:59:59.999Z", -1),
+        ("2026-01-05T10:00:00", None),
+        ("2026-01-05T10:00:00Z ", None),
+        ("2026-02-30T10:00:00Z", None),
+        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
+        (str(NOW_MS), None),
+    ],
+)
+def test_rfc_3339_is_read_to_the_millisecond_whatever_the_year(text: str, expected: int | None) -> None:
+    assert rfc_3339_ms(text) == expected
+
+
+def test_event_times_are_of_the_years_2000_to_2099() -> None:
+    bounds = (946_684_799_999, 946_684_800_000, 4_102_444_799_999, 4_102_444_800_000)
+    assert [is_event_time(time_ms) for time_ms in bounds] == [False, True, True, False]
+
+
 def test_an_event_may_be_ten_minutes_ahead_of_its_record_and_no_more() -> None:
     assert accepted(time=NOW_MS + 600_000).time == NOW_MS + 600_000
     assert reason(time=NOW_MS + 600_001) == "future-time"
@@ -270,6 +306,17 @@ def test_an_id_has_1_to_256_bytes(field: str) -> None:
     accepted(**{field: "é" * 128})
     assert reason(**{field: "x" * 257}) == "invalid-field"
     assert reason(**{field: "é" * 128 + "x"}) == "invalid-field"
+
+
+def test_a_category_has_at_most_256_bytes() -> None:
+    assert accepted(category="é" * 128).lines[0].category == "é" * 128
+    assert reason(category="é" * 128 + "x") == "invalid-field"
+    assert reason("orders", lines=[{"item_id": "tea", "category": "x" * 257}]) == "invalid-field"
+
+
+@pytest.mark.parametrize("category", [1, True, ["a"]])
+def test_a_category_that_is_no_text_is_an_invalid_field(category: object) -> None:
+    assert reason(category=category) == "invalid-field"
 
 
 @pytest.mark.parametrize("field", ["moment", "currency", "suggestion_id"])
@@ -361,10 +408,10 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-_line = st.fixed_dictionaries({}, optional=dict.fromkeys(("item_id", "quantity", "price"), _odd | _json))
+_line = st.fixed_dictionaries({}, optional=dict.fromkeys(("item_id", "quantity", "price", "category"), _odd | _json))
 _fields = [
-    "event_id", "session_id", "item_id", "time", "quantity", "price", "currency", "user_id", "moment", "suggestion_id",
-    "action", "order_id",
+    "event_id", "session_id", "item_id", "time", "quantity", "price", "category", "currency", "user_id", "moment",
+    "suggestion_id", "action", "order_id",
 ]  # fmt: skip
 
 
@@ -387,6 +434,7 @@ def check(kind: Kind, value: bytes | None, timestamp_ms: int = NOW_MS) -> None:
         assert 0 < len(line.item_id.encode()) <= 256
         assert 1 <= line.quantity <= 1_000_000
         assert line.price is None or 0 <= line.price <= 1e9
+        assert line.category is None or 0 < len(line.category.encode()) <= 256
 
 
 @given(kind=kinds, value=st.none() | st.binary(max_size=60))

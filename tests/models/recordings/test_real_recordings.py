@@ -1,6 +1,6 @@
 """The readers against the publishers' own files, counted a second time with csv and Counter.
 
-The files are looked for in the folder SIDECART_DATA, or in shared/data beside the project.
+The files are looked for as `sidecart evaluate` does: in the folder SIDECART_DATA, or in ../shared/data.
 """
 
 import csv
@@ -8,8 +8,8 @@ import gzip
 import json
 import os
 from collections import Counter
+from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -17,18 +17,19 @@ from models.parameters import DEFAULTS
 from models.recordings.formats import read_events
 from models.recordings.record import BadLines, Recorded
 from models.records import TIME_MAX_MS, accept
+from streams.datasets import data_folder
 
-DATA = Path(os.environ.get("SIDECART_DATA") or Path(__file__).parents[4] / "shared" / "data")
 FILES = {
     "taobao": "taobao/user_behavior.csv.gz",
     "rees46": "rees46/2019-Oct.head.csv.gz",
     "retailrocket": "retailrocket/events.csv.gz",
     "otto": "otto/train.jsonl.gz",
+    "rsc15": "rsc15/train_full.tsv.gz",
 }
 
 
 def text_of(name: str) -> list[str]:
-    path = DATA / FILES[name]
+    path = data_folder(os.environ) / FILES[name]
     if not path.exists():
         message = f"{path} is missing: set SIDECART_DATA to the folder with the recorded files"
         if os.environ.get("CI") == "true":
@@ -84,6 +85,13 @@ def test_no_row_of_taobao_is_lost() -> None:
     assert items(events, "orders") == Counter(row[1] for row in rows if row[3] == "buy")
 
 
+def test_categories_of_taobao_are_those_of_the_rows() -> None:
+    rows = csv.reader(text_of("taobao"))
+    expected = Counter((item, category) for _, item, category, behaviour, _ in rows if behaviour == "buy")
+    bought = [line for each in events_of("taobao") if each.kind == "orders" for line in each.event["lines"]]
+    assert Counter((line["item_id"], line["category"]) for line in bought) == expected
+
+
 def test_sessions_of_taobao_are_as_many_as_gaps() -> None:
     times: dict[str, list[int]] = {}
     for user, _, _, _, second in csv.reader(text_of("taobao")):
@@ -106,6 +114,13 @@ def test_no_row_of_rees46_is_lost() -> None:
     assert {each.event["session_id"] for each in events} == {row["user_session"] for row in rows}
 
 
+def test_every_category_of_rees46_is_the_product_s() -> None:
+    categories = {row["product_id"]: row["category_id"] for row in csv.DictReader(text_of("rees46"))}
+    for kind, event, _ in events_of("rees46"):
+        for each in event["lines"] if kind == "orders" else [event]:
+            assert each["category"] == categories[each["item_id"]]
+
+
 def test_no_row_of_retailrocket_is_lost() -> None:
     rows = list(csv.DictReader(text_of("retailrocket")))
     events = events_of("retailrocket")
@@ -123,3 +138,13 @@ def test_no_event_of_otto_is_lost() -> None:
     assert kinds(events) == {"browse": 800, "add-to-cart": 52, "orders": len(orders)}
     for type_, kind in (("clicks", "browse"), ("carts", "add-to-cart"), ("orders", "orders")):
         assert items(events, kind) == Counter(str(each["aid"]) for _, each in rows if each["type"] == type_)
+
+
+def test_no_row_of_rsc15_is_lost() -> None:
+    rows = list(csv.DictReader(text_of("rsc15"), delimiter="\t"))
+    events = events_of("rsc15")
+    assert kinds(events) == {"browse": 70_278}
+    assert Counter((each.event["session_id"], each.event["item_id"]) for each in events) == Counter(
+        (row["SessionId"], row["ItemId"]) for row in rows
+    )
+    assert sum(each.time_ms for each in events) == round(sum(Decimal(row["Time"]) for row in rows) * 1000)

@@ -1,6 +1,17 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.recordings.record import BadLine, BadLines, InputEvent, Recorded, epoch_ms, in_time_order, is_whole_number
+from models.recordings.record import (
+    BadLine,
+    BadLines,
+    InputEvent,
+    Recorded,
+    decimal_epoch_ms,
+    epoch_ms,
+    in_time_order,
+    is_whole_number,
+)
 from models.records import TIME_MAX_MS, TIME_MIN_MS
 
 
@@ -37,6 +48,38 @@ def test_no_events_are_in_time_order() -> None:
 )
 def test_epoch_times_are_whole_numbers_of_this_century(text: str, unit_ms: int, expected: int | None) -> None:
     assert epoch_ms(text, unit_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "unit_ms", "expected"),
+    [
+        ("1396437466", 1000, 1_396_437_466_000),
+        ("1396437466.0", 1000, 1_396_437_466_000),
+        ("1396437466.94", 1000, 1_396_437_466_940),
+        ("1396437466.001", 1000, 1_396_437_466_001),
+        ("1396437466.0019", 1000, 1_396_437_466_001),
+        ("1396437466." + "9" * 5000, 1000, 1_396_437_466_999),
+        ("1396437466940.7", 1, 1_396_437_466_940),
+        ("946684799.999", 1000, None),
+        ("4102444799.999", 1000, TIME_MAX_MS - 1),
+        ("4102444800.0", 1000, None),
+        ("1396437466.", 1000, None),
+        (".5", 1000, None),
+        ("1396437466.-5", 1000, None),
+        ("1396437466.5.5", 1000, None),
+        ("1396437466,5", 1000, None),
+        ("1.396437466e9", 1000, None),
+    ],
+)
+def test_a_fraction_counts_to_the_millisecond_and_the_rest_is_cut_off(
+    text: str, unit_ms: int, expected: int | None
+) -> None:
+    assert decimal_epoch_ms(text, unit_ms) == expected
+
+
+@given(st.integers(TIME_MIN_MS, TIME_MAX_MS - 1))
+def test_seconds_with_three_decimals_are_exact(time_ms: int) -> None:
+    assert decimal_epoch_ms(f"{time_ms // 1000}.{time_ms % 1000:03}", 1000) == time_ms
 
 
 def test_only_the_ten_digits_make_a_whole_number() -> None:

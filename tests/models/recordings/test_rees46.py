@@ -7,8 +7,16 @@ HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price
 START_MS = 1_569_888_000_000  # 2019-10-01 00:00:00 UTC
 
 
-def row(second: int, event: str, item: int = 20, price: str = "35.79", user: int = 5, session: str = "s-5") -> str:
-    return f"2019-10-01 00:00:{second:02} UTC,{event},{item},2103,a.b,acme,{price},{user},{session}"
+def row(
+    second: int,
+    event: str,
+    item: int = 20,
+    price: str = "35.79",
+    user: int = 5,
+    session: str = "s-5",
+    category: str = "2103",
+) -> str:
+    return f"2019-10-01 00:00:{second:02} UTC,{event},{item},{category},a.b,acme,{price},{user},{session}"
 
 
 def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() -> None:
@@ -19,7 +27,7 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
         row(2, "purchase", item=20),
         row(2, "purchase", item=30, user=6, session="s-6"),
         row(2, "view", item=22),
-        row(2, "purchase", item=21, price="4"),
+        row(2, "purchase", item=21, price="4", category="2104"),
         row(3, "purchase", item=21),
     ]
     at_2 = START_MS + 2000
@@ -31,6 +39,7 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
                 "session_id": "s-5",
                 "user_id": "5",
                 "item_id": "20",
+                "category": "2103",
                 "time": START_MS,
                 "price": 35.79,
             },
@@ -43,6 +52,7 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
                 "session_id": "s-5",
                 "user_id": "5",
                 "item_id": "20",
+                "category": "2103",
                 "time": START_MS + 1000,
                 "price": 35.79,
                 "action": "add",
@@ -58,8 +68,8 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
                 "order_id": "s-5-4",
                 "time": at_2,
                 "lines": [
-                    {"item_id": "20", "quantity": 1, "price": 35.79},
-                    {"item_id": "21", "quantity": 1, "price": 4.0},
+                    {"item_id": "20", "category": "2103", "quantity": 1, "price": 35.79},
+                    {"item_id": "21", "category": "2104", "quantity": 1, "price": 4.0},
                 ],
             },
             at_2,
@@ -72,13 +82,21 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
                 "user_id": "6",
                 "order_id": "s-6-5",
                 "time": at_2,
-                "lines": [{"item_id": "30", "quantity": 1, "price": 35.79}],
+                "lines": [{"item_id": "30", "category": "2103", "quantity": 1, "price": 35.79}],
             },
             at_2,
         ),
         Recorded(
             "browse",
-            {"event_id": "6", "session_id": "s-5", "user_id": "5", "item_id": "22", "time": at_2, "price": 35.79},
+            {
+                "event_id": "6",
+                "session_id": "s-5",
+                "user_id": "5",
+                "item_id": "22",
+                "category": "2103",
+                "time": at_2,
+                "price": 35.79,
+            },
             at_2,
         ),
         Recorded(
@@ -89,7 +107,7 @@ def test_each_event_type_becomes_its_kind_and_purchases_of_a_second_one_order() 
                 "user_id": "5",
                 "order_id": "s-5-8",
                 "time": START_MS + 3000,
-                "lines": [{"item_id": "21", "quantity": 1, "price": 35.79}],
+                "lines": [{"item_id": "21", "category": "2103", "quantity": 1, "price": 35.79}],
             },
             START_MS + 3000,
         ),
@@ -113,7 +131,15 @@ def test_a_price_that_was_not_recorded_is_absent() -> None:
     assert isinstance(view, Recorded)
     assert isinstance(order, Recorded)
     assert "price" not in view.event
-    assert order.event["lines"] == [{"item_id": "20", "quantity": 1}]
+    assert order.event["lines"] == [{"item_id": "20", "category": "2103", "quantity": 1}]
+
+
+def test_a_category_that_was_not_recorded_is_absent() -> None:
+    view, order = read([HEADER, row(0, "view", category=""), row(0, "purchase", category="")])
+    assert isinstance(view, Recorded)
+    assert isinstance(order, Recorded)
+    assert "category" not in view.event
+    assert order.event["lines"] == [{"item_id": "20", "quantity": 1, "price": 35.79}]
 
 
 def test_without_a_header_only_the_first_line_is_bad() -> None:

@@ -27,6 +27,13 @@ def test_messages_pass_unchanged() -> None:
     ]
 
 
+def test_a_category_is_passed_on() -> None:
+    view = VIEW | {"category": "shelter"}
+    order = ORDER | {"lines": [{"item_id": "tent", "category": "shelter"}]}
+    found = [each for each in read([line("browse", view), line("orders", order)]) if isinstance(each, Recorded)]
+    assert found[0].event["category"] == found[1].event["lines"][0]["category"] == "shelter"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

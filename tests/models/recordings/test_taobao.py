@@ -18,12 +18,26 @@ def test_each_behaviour_becomes_its_kind_and_buys_of_a_second_one_order() -> Non
     assert list(read(FILE.splitlines())) == [
         Recorded(
             "browse",
-            {"event_id": "1", "session_id": "1-1", "user_id": "1", "item_id": "20", "time": 1511544070000},
+            {
+                "event_id": "1",
+                "session_id": "1-1",
+                "user_id": "1",
+                "item_id": "20",
+                "category": "300",
+                "time": 1511544070000,
+            },
             1511544070000,
         ),
         Recorded(
             "browse",
-            {"event_id": "2", "session_id": "1-1", "user_id": "1", "item_id": "21", "time": 1511544080000},
+            {
+                "event_id": "2",
+                "session_id": "1-1",
+                "user_id": "1",
+                "item_id": "21",
+                "category": "300",
+                "time": 1511544080000,
+            },
             1511544080000,
         ),
         Recorded(
@@ -33,6 +47,7 @@ def test_each_behaviour_becomes_its_kind_and_buys_of_a_second_one_order() -> Non
                 "session_id": "1-1",
                 "user_id": "1",
                 "item_id": "21",
+                "category": "300",
                 "time": 1511544080000,
                 "action": "add",
             },
@@ -46,7 +61,10 @@ def test_each_behaviour_becomes_its_kind_and_buys_of_a_second_one_order() -> Non
                 "user_id": "1",
                 "order_id": "1-1511544090",
                 "time": 1511544090000,
-                "lines": [{"item_id": "21", "quantity": 1}, {"item_id": "22", "quantity": 1}],
+                "lines": [
+                    {"item_id": "21", "category": "300", "quantity": 1},
+                    {"item_id": "22", "category": "301", "quantity": 1},
+                ],
             },
             1511544090000,
         ),
@@ -58,7 +76,7 @@ def test_each_behaviour_becomes_its_kind_and_buys_of_a_second_one_order() -> Non
                 "user_id": "2",
                 "order_id": "2-1511544090",
                 "time": 1511544090000,
-                "lines": [{"item_id": "20", "quantity": 1}],
+                "lines": [{"item_id": "20", "category": "300", "quantity": 1}],
             },
             1511544090000,
         ),
@@ -70,11 +88,19 @@ def test_each_behaviour_becomes_its_kind_and_buys_of_a_second_one_order() -> Non
                 "user_id": "1",
                 "order_id": "1-1511544091",
                 "time": 1511544091000,
-                "lines": [{"item_id": "23", "quantity": 1}],
+                "lines": [{"item_id": "23", "category": "301", "quantity": 1}],
             },
             1511544091000,
         ),
     ]
+
+
+def test_an_empty_category_is_none() -> None:
+    view, order = read(["1,20,,pv,1511544070", "1,21,,buy,1511544071"])
+    assert isinstance(view, Recorded)
+    assert isinstance(order, Recorded)
+    assert "category" not in view.event
+    assert order.event["lines"] == [{"item_id": "21", "quantity": 1}]
 
 
 def test_a_session_ends_after_more_than_thirty_minutes() -> None:

@@ -54,6 +54,22 @@ def test_an_order_has_the_earliest_time_and_the_first_line_of_its_rows() -> None
     }
 
 
+def test_each_row_and_each_order_line_keeps_its_own_category() -> None:
+    visits = Visits()
+    visits.add(START, 1, "ann", "browse", "tent", "shelter")
+    visits.add(START, 2, "ann", "add-to-cart", "stove")
+    visits.add_order_line(START, 3, "ann", "o", "stove", "kitchen")
+    visits.add_order_line(START, 4, "ann", "o", "rope")
+    view, cart, order = (each.event for each in visits.recorded())
+    assert view["category"] == "shelter"
+    assert "category" not in cart
+    assert "category" not in order
+    assert order["lines"] == [
+        {"item_id": "stove", "quantity": 1, "category": "kitchen"},
+        {"item_id": "rope", "quantity": 1},
+    ]
+
+
 def test_the_same_label_of_two_users_is_two_orders() -> None:
     visits = Visits()
     visits.add_order_line(START, 1, "ann", "o", "tent")
