@@ -1,7 +1,7 @@
 """Forward decay: new weights grow, old ones are never touched only to age them.
 
 A weight w that arrives at time t is stored as w · 2^((t − landmark) / half-life) and read at time now as
-stored · 2^(−(now − landmark) / half-life). The landmark is the start of an epoch of 32 half-lives; each row has its
+stored · 2^(−(now − landmark) / half-life). The landmark is the start of an epoch of 16 half-lives; each row has its
 own epoch and is rescaled, exactly, by a power of two when an increment of a later epoch arrives.
 
 Source: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay (ICDE 2009).
@@ -9,8 +9,9 @@ Source: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay (ICDE 2009).
 
 __all__ = ["EPOCH_HALF_LIVES", "epoch_of", "growth", "rescale"]
 
-#: Half-lives in an epoch: 2^32 is far from overflow, and a row is rescaled about once a year.
-EPOCH_HALF_LIVES = 32
+#: Half-lives in an epoch: what decays thirty times as fast is still far from overflow, and a row is rescaled about
+#: once a year.
+EPOCH_HALF_LIVES = 16
 
 #: Beyond so many half-lives a weight is nothing, or everything; far from the 1024 at which a float overflows.
 _EXPONENT_MAX = 512.0
@@ -21,18 +22,18 @@ def epoch_of(time_ms: int, half_life_ms: int) -> int:
     return time_ms // (EPOCH_HALF_LIVES * half_life_ms)
 
 
-def growth(time_ms: int, epoch: int, half_life_ms: int) -> float:
-    """Return 2^((time − start of the epoch) / half-life), the exponent within ±512.
+def growth(time_ms: int, epoch: int, half_life_ms: int, speed: int = 1) -> float:
+    """Return 2^(speed · (time − start of the epoch) / half-life), the exponent within ±512.
 
     Examples
     --------
     >>> growth(3_000, 0, 1_000)
     8.0
     """
-    exponent = (time_ms - epoch * EPOCH_HALF_LIVES * half_life_ms) / half_life_ms
+    exponent = speed * (time_ms - epoch * EPOCH_HALF_LIVES * half_life_ms) / half_life_ms
     return float(2.0 ** max(-_EXPONENT_MAX, min(_EXPONENT_MAX, exponent)))
 
 
-def rescale(epochs: int) -> float:
+def rescale(epochs: int, speed: int = 1) -> float:
     """Return the factor that carries a stored weight forward by a number of epochs: exact, a power of two."""
-    return float(2.0 ** (-EPOCH_HALF_LIVES * epochs))
+    return float(2.0 ** (-EPOCH_HALF_LIVES * speed * epochs))

@@ -1,118 +1,135 @@
-"""Why an item is suggested: support, confidence and lift of the pair; and the reasons for silence."""
+"""Why an item is suggested: where it comes from; support, confidence and lift; and whether that is enough.
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+The floor of a pair: one session that is not too old, and with 95 % confidence the item is met more often beside its
+anchor than in all sessions, that is, its lift is above one. An item that two steps lead to needs that of both.
+"""
+
+from typing import Final, Literal
 
 import msgspec
 
-from models.cooccurrence import TOTALS, Row
-from models.decay import growth
+from models.confidence import lower_bound, share
 from models.parameters import Parameters
 from models.ranking import Candidate
+from models.rows import Rows
 
-__all__ = ["REASONS", "Evidence", "SuggestedItem", "choose", "pair_evidence"]
+__all__ = ["Evidence", "Source", "candidate_evidence", "is_popular", "pair_evidence", "popular_evidence"]
 
-#: No item in the session; no row for any of them; all neighbours already in the session; no pair above the floor.
-NO_ITEM: Final = "no-item"
-UNKNOWN_ITEM: Final = "unknown-item"
-NOTHING_NEW: Final = "nothing-new"
-WEAK_EVIDENCE: Final = "weak-evidence"
-REASONS: Final = (NO_ITEM, UNKNOWN_ITEM, NOTHING_NEW, WEAK_EVIDENCE)
+Source = Literal["pair", "neighbour", "category", "popular"]
+
+_PAIR: Final = "pair"
+_NEIGHBOUR: Final = "neighbour"
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """The pair of the anchor and the suggested item, in decayed counts of sessions.
+    """What speaks for an item, in decayed counts of sessions.
 
-    `pair_count`: sessions with both; `support`: their share of all sessions; `confidence`: their share of the
-    sessions with the anchor; `lift`: confidence over the share of sessions with the item (null while unknown).
+    `source`: ``pair``, the item was met with `anchor`; ``neighbour``, with `via`, which was met with `anchor`;
+    ``category`` or ``popular``, it is popular in the category of `anchor` or over all (`anchor` null).
+    `pair_count`: sessions with both, for ``neighbour`` of via and item, for a popular item all its sessions;
+    `support`: their share of all sessions; `confidence`: their share of the sessions with the anchor, for
+    ``neighbour`` the product over both steps, for a popular item its support; `lift`: confidence over the share of
+    sessions with the item (null while unknown).
     """
 
-    anchor: str
+    source: Source
+    anchor: str | None
+    via: str | None
     pair_count: float
     support: float
     confidence: float
     lift: float | None
 
 
-class SuggestedItem(msgspec.Struct, frozen=True):
-    """One item of a suggestion; `rank` from 1."""
-
-    item_id: str
-    rank: int
-    score: float
-    evidence: Evidence
-
-
-def choose(
-    rows: Mapping[str, Row],
-    candidates: Sequence[Candidate],
-    items: Sequence[str],
-    time_ms: int,
-    parameters: Parameters,
-) -> tuple[tuple[SuggestedItem, ...], str | None]:
-    """Take the best candidates whose evidence is above the floor.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Best first, as from `models.ranking.rank`.
-    items : sequence of str
-        The session's items that the query started from.
-
-    Returns
-    -------
-    chosen : tuple of SuggestedItem
-        At most ``parameters.suggestions_max``.
-    reason : str or None
-        Why nothing was chosen, one of `REASONS`.
-    """
-    chosen: list[SuggestedItem] = []
-    for candidate in candidates:
-        evidence = pair_evidence(rows, candidate.anchor, candidate.item_id, time_ms, parameters)
-        if evidence.pair_count >= parameters.pair_count_floor:
-            chosen.append(SuggestedItem(candidate.item_id, len(chosen) + 1, round(candidate.score, 6), evidence))
-            if len(chosen) == parameters.suggestions_max:
-                break
-    if chosen:
-        return tuple(chosen), None
-    if candidates:
-        return (), WEAK_EVIDENCE
-    if not items:
-        return (), NO_ITEM
-    has_neighbour = any(item in rows and rows[item].weights for item in items)
-    return (), NOTHING_NEW if has_neighbour else UNKNOWN_ITEM
-
-
-def pair_evidence(rows: Mapping[str, Row], anchor: str, other: str, time_ms: int, parameters: Parameters) -> Evidence:
-    """Return the evidence for showing an item beside `anchor`, in whose row it must be a neighbour.
+def pair_evidence(rows: Rows, anchor: str, other: str, time_ms: int) -> Evidence:
+    """Return the evidence for showing an item beside `anchor`.
 
     Examples
     --------
+    >>> from models.cooccurrence import TOTALS, Row
     >>> from models.parameters import DEFAULTS
-    >>> tea, cup, totals = Row(0, sessions=4.0, pairs={"cup": 3.0}), Row(0, sessions=5.0), Row(0, sessions=10.0)
-    >>> rows = {"tea": tea, "cup": cup, TOTALS: totals}
-    >>> pair_evidence(rows, "tea", "cup", 0, DEFAULTS)
-    Evidence(anchor='tea', pair_count=3.0, support=0.3, confidence=0.75, lift=1.5)
+    >>> from models.rows import PlainRows
+    >>> rows = PlainRows(DEFAULTS)
+    >>> rows.update({"tea": Row(0, sessions=4.0, weights={"cup": 1.0}, pairs={"cup": 3.0})})
+    >>> rows.update({"cup": Row(0, sessions=5.0), TOTALS: Row(0, sessions=10.0)})
+    >>> evidence = pair_evidence(rows, "tea", "cup", 0)
+    >>> evidence.pair_count, evidence.support, evidence.confidence, evidence.lift
+    (3.0, 0.3, 0.75, 1.5)
     """
+    pair_count, _ = rows.pair(anchor, other, time_ms)
+    confidence = share(pair_count, rows.sessions(anchor, time_ms))
+    return _evidence(rows, _PAIR, anchor, None, other, pair_count, confidence, time_ms)
 
-    def sessions(item: str) -> float:
-        row = rows.get(item)
-        return row.sessions / growth(time_ms, row.epoch, parameters.half_life_ms) if row else 0.0
 
-    row = rows[anchor]
-    pair_count = row.pairs[other] / growth(time_ms, row.epoch, parameters.half_life_ms)
-    confidence = _share(pair_count, sessions(anchor))
-    total = sessions(TOTALS)
-    popularity = _share(sessions(other), total)
+def candidate_evidence(rows: Rows, candidate: Candidate, time_ms: int, parameters: Parameters) -> Evidence | None:
+    """Return the evidence for a ranked candidate: the first that is above its floor, of these, or None.
+
+    Its pair with the session item in whose row it weighs most; the two steps that lead to it best; that it is popular
+    over all: what everybody meets is hardly ever met above chance.
+    """
+    item = candidate.item_id
+    if candidate.anchor is not None and _is_above_chance(rows, candidate.anchor, item, time_ms, parameters):
+        return pair_evidence(rows, candidate.anchor, item, time_ms)
+    if candidate.path is not None:
+        anchor, via = candidate.path
+        if all(_is_above_chance(rows, *step, time_ms, parameters) for step in ((anchor, via), (via, item))):
+            return _path_evidence(rows, anchor, via, item, time_ms)
+    return popular_evidence(rows, item, None, time_ms) if is_popular(rows, item, None, time_ms, parameters) else None
+
+
+def popular_evidence(rows: Rows, item: str, anchor: str | None, time_ms: int) -> Evidence:
+    """Return the evidence for a popular item: in the category of `anchor`, or over all when that is None."""
+    sessions = rows.sessions(item, time_ms)
+    source: Source = "popular" if anchor is None else "category"
+    return _evidence(rows, source, anchor, None, item, sessions, share(sessions, rows.total(time_ms)), time_ms)
+
+
+def is_popular(rows: Rows, item: str, anchor: str | None, time_ms: int, parameters: Parameters) -> bool:
+    """Tell whether an item is popular enough to fill a place: in the category of `anchor`, or over all for None.
+
+    Both ask for some sessions, of which fewer would be an accident; over all also for a share of all sessions, with
+    95 % confidence.
+    """
+    sessions = rows.sessions(item, time_ms)
+    if sessions < parameters.popular_sessions_floor:
+        return False
+    proven = lower_bound(sessions, rows.total(time_ms), parameters.confidence_z)
+    return anchor is not None or proven >= parameters.popular_share_floor
+
+
+def _path_evidence(rows: Rows, anchor: str, via: str, item: str, time_ms: int) -> Evidence:
+    first, _ = rows.pair(anchor, via, time_ms)
+    second, _ = rows.pair(via, item, time_ms)
+    confidence = share(first, rows.sessions(anchor, time_ms)) * share(second, rows.sessions(via, time_ms))
+    return _evidence(rows, _NEIGHBOUR, anchor, via, item, second, confidence, time_ms)
+
+
+def _is_above_chance(rows: Rows, anchor: str, other: str, time_ms: int, parameters: Parameters) -> bool:
+    pair_count, _ = rows.pair(anchor, other, time_ms)
+    if pair_count < parameters.pair_count_floor:
+        return False
+    proven = lower_bound(pair_count, rows.sessions(anchor, time_ms), parameters.confidence_z)
+    return proven > share(rows.sessions(other, time_ms), rows.total(time_ms))
+
+
+def _evidence(
+    rows: Rows,
+    source: Source,
+    anchor: str | None,
+    via: str | None,
+    item: str,
+    count: float,
+    confidence: float,
+    time: int,
+) -> Evidence:
+    total = rows.total(time)
+    popularity = share(rows.sessions(item, time), total)
     return Evidence(
+        source=source,
         anchor=anchor,
-        pair_count=round(pair_count, 3),
-        support=round(_share(pair_count, total), 6),
+        via=via,
+        pair_count=round(count, 3),
+        support=round(share(count, total), 6),
         confidence=round(confidence, 4),
         lift=round(confidence / popularity, 3) if popularity else None,
     )
-
-
-def _share(part: float, whole: float) -> float:
-    # Rows of different partitions are read at slightly different moments: a part may be ahead of its whole.
-    return min(1.0, part / whole) if whole else 0.0

@@ -1,15 +1,15 @@
 """What has been learnt about one item, for people: its row, and each neighbour with its evidence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from heapq import nlargest
 
 import msgspec
 
-from models.cooccurrence import Row
 from models.decay import growth
 from models.evidence import Evidence, pair_evidence
 from models.parameters import Parameters
+from models.rows import Rows
 
 __all__ = ["ItemReport", "Neighbour", "close_ids", "inspect_item"]
 
@@ -42,20 +42,23 @@ class ItemReport(msgspec.Struct, frozen=True):
     neighbours: tuple[Neighbour, ...]
 
 
-def inspect_item(rows: Mapping[str, Row], item: str, top: int, time_ms: int, parameters: Parameters) -> ItemReport:
+def inspect_item(rows: Rows, item: str, top: int, time_ms: int, parameters: Parameters) -> ItemReport:
     """Report on an item that has a row.
 
     Parameters
     ----------
-    rows : mapping of item to Row
+    rows : Rows
         At least the rows of the item, of its neighbours, and of all sessions (`models.cooccurrence.TOTALS`).
     top : int
         Neighbours to report on, at most; of equal weight the one with the smaller id comes first.
 
     Examples
     --------
+    >>> from models.cooccurrence import Row
     >>> from models.parameters import DEFAULTS
-    >>> rows = {"tea": Row(0, 0.7, 4.0, 3.0, {"pot": 0.2, "cup": 0.5}, {"pot": 1.0, "cup": 1.0})}
+    >>> from models.rows import PlainRows
+    >>> rows = PlainRows(DEFAULTS)
+    >>> rows["tea"] = Row(0, 0.7, 4.0, 3.0, {"pot": 0.2, "cup": 0.5}, {"pot": 1.0, "cup": 1.0})
     >>> report = inspect_item(rows, "tea", 20, DEFAULTS.half_life_ms, DEFAULTS)
     >>> report.sessions, report.events, report.mass
     (1.5, 2.0, 0.35)
@@ -73,7 +76,7 @@ def inspect_item(rows: Mapping[str, Row], item: str, top: int, time_ms: int, par
         mass=round(row.mass / grown, 6),
         neighbour_count=len(row.weights),
         neighbours=tuple(
-            Neighbour(other, round(weight / grown, 6), pair_evidence(rows, item, other, time_ms, parameters))
+            Neighbour(other, round(weight / grown, 6), pair_evidence(rows, item, other, time_ms))
             for other, weight in heaviest
         ),
     )

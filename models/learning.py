@@ -2,9 +2,9 @@
 
 import msgspec
 
-from models.cooccurrence import Increment, Row, fold
+from models.cooccurrence import Increment, Row
 from models.coverage import Packed, Verdict
-from models.parameters import Parameters
+from models.rows import Rows
 from models.shard import Shard
 
 __all__ = ["PairEntry", "RowShard", "learn"]
@@ -22,8 +22,13 @@ class PairEntry(msgspec.Struct, frozen=True, array_like=True):
     increment: Increment
 
 
-def learn(shard: RowShard, offset: int, packed: Packed[PairEntry], parameters: Parameters) -> list[Verdict]:
+def learn(shard: RowShard, rows: Rows, offset: int, packed: Packed[PairEntry]) -> list[Verdict]:
     """Fold one record of `pairs` into its partition's rows, in place; a record before the position changes nothing.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows of all partitions, which the shards share.
 
     Returns
     -------
@@ -34,12 +39,13 @@ def learn(shard: RowShard, offset: int, packed: Packed[PairEntry], parameters: P
         return ["repeat"] * len(packed.spans)
     shard.position = offset + 1
     after, verdicts = shard.watermarks.admit(packed.spans)
-    rows = shard.rows
+    new = []
     for entry in packed.entries:
         start = after[entry.span]
         if start is not None and entry.offset > start:
-            anchor = entry.increment.anchor
-            shard.put(anchor, fold(rows.get(anchor), entry.increment, entry.time, parameters))
-            if entry.time > shard.newest:
-                shard.newest = entry.time
+            new.append((entry.increment, entry.time))
+            shard.newest = max(shard.newest, entry.time)
+    rows.fold_all(new)
+    for increment, _ in new:
+        shard.touch(increment.anchor)
     return verdicts

@@ -21,27 +21,45 @@ class Parameters:
     session_retention_gaps: int = 4
     #: How long after it was made a suggestion can be accepted.
     attribution_window_ms: int = 30 * _MINUTE_MS
-    #: After this long a count weighs half: two weeks, a usual assortment rhythm.
-    half_life_ms: int = 14 * _DAY_MS
+    #: After this long a count weighs half: a month, or a shop with few visits would forget before it has learnt.
+    half_life_ms: int = 30 * _DAY_MS
     #: Event times may be this far ahead of the record's own timestamp: clocks of shop front-ends differ.
     future_skew_ms: int = 10 * _MINUTE_MS
 
     #: Items in a suggestion, at most: what a cross-sell slot shows.
     suggestions_max: int = 4
-    #: Decayed pair count below which a pair is no evidence: one session, seen no longer ago than a half-life.
-    pair_count_floor: float = 0.5
+    #: Candidates that the evidence is asked about, at most: enough for a list of 20 of which half has too little.
+    candidates_max: int = 64
+    #: Standard normal quantile of all floors: what is claimed holds with 95 % confidence, one-sided.
+    confidence_z: float = 1.645
+    #: Sessions with a pair that are no evidence: one session is, for three half-lives.
+    pair_count_floor: float = 0.125
+    #: A popular item fills a place when at least this share of all sessions meets it.
+    popular_share_floor: float = 0.01
+    #: Sessions that must have met it: fewer are an accident, not a fashion.
+    popular_sessions_floor: float = 20.0
+    #: Most popular items that are kept, over all and for each category.
+    leaders_max: int = 32
 
     #: Neighbours in a row, at most; half as many lose half a point of hit rate.
     row_size: int = 64
     #: Session positions that an arriving item is paired with.
     pair_positions: int = 8
     #: Exponent of the distance in positions, and time constant, of a pair's weight.
-    pair_distance_exponent: float = -1.5
+    pair_distance_exponent: float = -2.0
     pair_time_constant_ms: float = 600_000.0
     #: Exponent of the session's length: long sessions are less focused.
     pair_length_exponent: float = -0.25
     #: Weight of the pair seen backwards (later item to earlier one).
     pair_backward_weight: float = 0.5
+    #: Weight of a pair by what the later item's event was, and of two items both ordered; views are one.
+    cart_weight: float = 2.0
+    order_weight: float = 2.0
+    ordered_together_weight: float = 6.0
+    #: Two items viewed one after the other within this time are compared, so they may be rivals.
+    comparison_ms: int = 15_000
+    #: An item is a rival of another when more than this share of their sessions compared the two.
+    rival_share: float = 0.5
 
     #: Distinct session items that a query starts from.
     query_items: int = 10
@@ -51,12 +69,18 @@ class Parameters:
     #: Added to a row's mass and to an item's count: keeps thin rows from winning by chance.
     mass_prior: float = 5.0
     popularity_prior: float = 5.0
-    #: Exponents of row mass and of popularity in an association, and the compression of their product.
-    mass_exponent: float = -0.5
-    popularity_exponent: float = -0.4
+    #: Exponent of an item's share of a row: below one, many weak paths count more than a strong one.
     compression: float = 0.6
-    #: Bonus for each further session item that leads to the same candidate.
-    hit_bonus: float = 0.1
+    #: Exponent of popularity: what everybody meets says little.
+    popularity_exponent: float = -0.25
+    #: Recent arrivals decay so many times as fast as counts, in a day; their share of all arrivals, with this floor,
+    #: to this exponent tells what is in fashion.
+    trend_speed: int = 30
+    trend_floor: float = 0.02
+    trend_exponent: float = 0.2
+    #: The heaviest neighbours of the session that the second hop goes through, and what a path over them is worth.
+    hop_neighbours: int = 32
+    hop_weight: float = 0.8
 
     #: Positions of a session that are kept, and items, cart lines and purchases that are excluded from suggestions.
     positions_max: int = 50

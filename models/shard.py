@@ -1,6 +1,6 @@
 """The state of one stage for one log partition: its rows, and how far the log is folded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Generic, TypeVar
 
 from models.coverage import Watermarks
@@ -15,8 +15,8 @@ class Shard(Generic[RowT]):
 
     Attributes
     ----------
-    rows : dict
-        Rows by key. Shards of one stage may share the dict; `keys` are this shard's own.
+    rows : mutable mapping
+        Rows by key. Shards of one stage may share it; `keys` are this shard's own.
     position : int
         Offset of the next record of the log to fold.
     watermarks : Watermarks
@@ -30,13 +30,13 @@ class Shard(Generic[RowT]):
     def __init__(
         self,
         partition: int,
-        rows: dict[str, RowT] | None = None,
+        rows: MutableMapping[str, RowT] | None = None,
         position: int = 0,
         watermarks: Mapping[str, int] | None = None,
         newest: int = 0,
     ) -> None:
         self.partition = partition
-        self.rows: dict[str, RowT] = {} if rows is None else rows
+        self.rows: MutableMapping[str, RowT] = {} if rows is None else rows
         self.keys: set[str] = set()
         self.position = position
         self.watermarks = Watermarks(watermarks)
@@ -51,6 +51,10 @@ class Shard(Generic[RowT]):
     def put(self, key: str, row: RowT) -> None:
         """Put a new or changed row."""
         self.rows[key] = row
+        self.touch(key)
+
+    def touch(self, key: str) -> None:
+        """Take notice of a row that was changed in place."""
         self.keys.add(key)
         self._dirty.add(key)
 

@@ -10,18 +10,19 @@ from hashlib import blake2b
 import msgspec
 
 from models.attribution import Outcome, judge
-from models.cooccurrence import Increment, Row
+from models.cooccurrence import Increment
 from models.coverage import Packed, Verdict
-from models.evidence import SuggestedItem, choose
 from models.kpi import Tally, tallies
+from models.ladder import Query, SuggestedItem, answer
 from models.pairs import increments, session_opened
 from models.parameters import Parameters
-from models.ranking import distinct, rank
+from models.ranking import distinct
 from models.records import ADD, Event
+from models.rows import Rows
 from models.session import Offer, Session, admit, arrive, change_cart, is_forgotten, own_items
 from models.shard import Shard
 
-__all__ = ["Effects", "EventEntry", "SessionShard", "Suggestion", "suggest", "suggestion_id"]
+__all__ = ["Effects", "EventEntry", "SessionShard", "Suggestion", "advance", "query", "suggest", "suggestion_id"]
 
 SessionShard = Shard[Session]
 
@@ -73,7 +74,7 @@ def suggest(
     shard: SessionShard,
     offset: int,
     packed: Packed[EventEntry],
-    rows: Mapping[str, Row],
+    rows: Rows,
     published: Mapping[str, Suggestion],
     parameters: Parameters,
 ) -> Effects:
@@ -81,7 +82,7 @@ def suggest(
 
     Parameters
     ----------
-    rows : mapping of item to Row
+    rows : Rows
         The replica, to rank against.
     published : mapping of suggestion id to Suggestion
         What a former owner of the partition published for events that the state does not cover yet.
@@ -103,7 +104,7 @@ def suggest(
 def _serve(
     shard: SessionShard,
     entry: EventEntry,
-    rows: Mapping[str, Row],
+    rows: Rows,
     published: Mapping[str, Suggestion],
     parameters: Parameters,
     effects: Effects,
@@ -124,17 +125,12 @@ def _serve(
     outcomes = judge(context, event, parameters)
     if fate == "opened":
         effects.increments.append((event.time, entry.timestamp, session_opened()))
-    if event.action == ADD:
-        for line in event.lines:
-            is_new = fate != "late" and line.item_id not in context.seen
-            added = increments(line.item_id, event.time, context.positions, context.length + 1, is_new, parameters)
-            effects.increments.extend((event.time, entry.timestamp, increment) for increment in added)
-            arrive(context, line.item_id, event.time, parameters)
-    change_cart(context, event, parameters)
+    added = advance(context, event, parameters, is_counted=fate != "late")
+    effects.increments.extend((event.time, entry.timestamp, increment) for increment in added)
     suggestion = published.get(suggestion_id(event))
     is_published = suggestion is not None
     if suggestion is None:
-        suggestion = _suggest(context, event, rows, own_items(session) | own_items(context), shard.newest, parameters)
+        suggestion = _suggest(context, session, event, rows, shard.newest, parameters)
     if suggestion.items:
         items = tuple(item.item_id for item in suggestion.items)
         context.offers.append(Offer(suggestion.suggestion_id, event.time, event.moment, items))
@@ -144,19 +140,61 @@ def _serve(
     effects.tallies.extend(tallies(event.time, event.moment, not suggestion.items, outcomes, parameters))
 
 
-def _suggest(
-    session: Session, event: Event, rows: Mapping[str, Row], excluded: set[str], now_ms: int, parameters: Parameters
-) -> Suggestion:
+def advance(session: Session, event: Event, parameters: Parameters, *, is_counted: bool = True) -> list[Increment]:
+    """Let an event happen in its session: arrivals, cart, purchases; return what it adds to the rows.
+
+    Parameters
+    ----------
+    is_counted : bool
+        False for an event whose own session has ended: then no pair is counted as met.
+    """
+    added: list[Increment] = []
+    if event.action == ADD:
+        ordered = {line.item_id for line in event.lines} if event.kind == "orders" else set()
+        for line in event.lines:
+            item = line.item_id
+            added += increments(
+                item,
+                event.time,
+                session.positions,
+                session.length + 1,
+                is_counted and item not in session.seen,
+                parameters,
+                kind=event.kind,
+                category=line.category,
+                bought=ordered | session.bought.keys(),
+                carted=session.cart,
+            )
+            arrive(session, item, event.time, parameters)
+    change_cart(session, event, parameters)
+    return added
+
+
+def query(session: Session, event: Event, rows: Rows, now_ms: int, parameters: Parameters) -> Query:
+    """Return what a session asks after one of its events; what it excludes is its own items."""
     newest_first = distinct(session.positions[::-1])[: parameters.query_items]
-    candidates = rank(rows, newest_first, excluded, event.time, parameters)
-    items, reason = choose(rows, candidates, [item for item, _ in newest_first], now_ms, parameters)
+    category = None
+    if newest_first:
+        newest = newest_first[0][0]
+        named = (line.category for line in event.lines if line.item_id == newest and line.category)
+        category = next(named, None) or rows.category(newest)
+    held = () if event.kind == "browse" else session.cart.keys() | session.bought.keys()
+    return Query(newest_first, category, held, own_items(session), event.time, now_ms)
+
+
+def _suggest(
+    context: Session, session: Session, event: Event, rows: Rows, now_ms: int, parameters: Parameters
+) -> Suggestion:
+    asked = query(context, event, rows, now_ms, parameters)
+    asked.excluded.update(own_items(session))
+    items, reason = answer(rows, asked, parameters.suggestions_max, parameters)
     return Suggestion(
         suggestion_id=suggestion_id(event),
         event_id=event.event_id,
         session_id=event.session_id,
         time=event.time,
         moment=event.moment,
-        anchor=newest_first[0][0] if newest_first else None,
+        anchor=asked.positions[0][0] if asked.positions else None,
         items=items,
         reason=reason,
     )

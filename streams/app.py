@@ -11,6 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from models.kernel.rows import compile_kernels
 from streams.admin import TopicsInfo
 from streams.agents.ingest import Ingest
 from streams.agents.learn import Learn
@@ -137,6 +138,8 @@ class Worker:
         """Start everything; returns once the worker runs, which is before it is ready."""
         self._loop = asyncio.get_running_loop()
         self.health.start()
+        logger.info("loading the compiled kernels; a machine's first start compiles them, which takes some seconds")
+        await asyncio.to_thread(compile_kernels, self.context.parameters)
         await self._producer.start()
         for topic in self.context.topics.values():
             await self._producer.partitions_for(topic.name)  # or the first event would wait for it

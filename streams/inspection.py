@@ -11,6 +11,7 @@ from models.cooccurrence import TOTALS, Row
 from models.errors import BrokerError, UnknownItemError
 from models.inspection import ItemReport, close_ids, inspect_item
 from models.partitioning import partition_of
+from models.rows import PlainRows
 from streams.admin import TopicsInfo
 from streams.changelog import LogReader
 from streams.clients import Clients
@@ -76,7 +77,9 @@ class ItemReader:
         if row is None or whole.mark is None:
             raise UnknownItemError(_unknown(item, whole.ids))
         parameters = replace(model_parameters(self._settings), half_life_ms=whole.mark.half_life_ms)
-        return inspect_item({**whole.rows, item: row}, item, top, whole.mark.newest, parameters)
+        rows = PlainRows(parameters)
+        rows.update({**whole.rows, item: row})
+        return inspect_item(rows, item, top, whole.mark.newest, parameters)
 
     async def _read(self, partitions: Iterable[int], wanted: Collection[str]) -> "_Snapshot":
         snapshot = _Snapshot(wanted)

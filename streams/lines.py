@@ -7,7 +7,7 @@ import msgspec
 from rich.text import Text
 
 from models.attribution import Outcome
-from models.evidence import SuggestedItem
+from models.ladder import SuggestedItem
 from models.suggesting import Suggestion
 
 __all__ = ["READABLE", "DeadLetter", "message_line", "outcome_line", "suggestion_line"]
@@ -45,7 +45,7 @@ def suggestion_line(suggestion: Suggestion) -> Text:
     """Write one suggestion: the moment, the anchor, then each item with its evidence, or the reason for none.
 
     Counts are sessions in which both were seen, decayed and rounded; ``with …`` names the session's item that an
-    item goes with, where that is not the anchor.
+    item goes with, where that is not the anchor, ``over …`` the item between.
     """
     moment = _clean(suggestion.moment)
     line = Text(f"{moment:<{_MOMENT_WIDTH}} ", style=_MOMENT_STYLES.get(moment, ""))
@@ -90,7 +90,12 @@ def message_line(row: str, value: bytes) -> Text:
 def _evidence(item: SuggestedItem, anchor: str | None, is_first: bool) -> str:
     evidence = item.evidence
     together = "seen together " if is_first else ""
-    if evidence.anchor != anchor:
+    if evidence.via is not None:
+        together = f"over {_clean(evidence.via)} "
+    elif evidence.source in ("category", "popular"):
+        where = " in the category" if evidence.source == "category" else ""
+        return f"popular{where}, {evidence.pair_count:.0f}×"
+    elif evidence.anchor is not None and evidence.anchor != anchor:
         together = f"with {_clean(evidence.anchor)} "
     lift = "" if evidence.lift is None else f", lift {evidence.lift:.1f}"
     return f"{together}{evidence.pair_count:.0f}×{lift}"

@@ -16,7 +16,9 @@ from models.cooccurrence import Row
 from models.coverage import Packed
 from models.decay import growth
 from models.errors import AccidentError
+from models.kernel.rows import DenseRows
 from models.learning import PairEntry, learn
+from models.rows import Rows
 from models.shard import Shard
 from streams.context import Context
 from streams.stage import restore
@@ -48,7 +50,7 @@ class Replica:
 
     Attributes
     ----------
-    rows : dict of item to Row
+    rows : Rows
         All rows of all partitions.
     loaded : asyncio.Event
         Set once every partition has been read to its end for the first time.
@@ -56,7 +58,7 @@ class Replica:
 
     def __init__(self, context: Context, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
         self.context = context
-        self.rows: dict[str, Row] = {}
+        self.rows: Rows = DenseRows(context.parameters)
         self.loaded = asyncio.Event()
         self.lag = 0
         self._shards: dict[int, Shard[Row]] = {}
@@ -136,7 +138,7 @@ class Replica:
                 f" {shard.position}: the log was cut before it was read; restart this worker"
             )
         packed = PACKED_PAIRS.decode(record.value)
-        learn(shard, record.offset, packed, self.context.parameters)
+        learn(shard, self.rows, record.offset, packed)
         shard.take_dirty()
         observe_freshness(self.context, packed)
 

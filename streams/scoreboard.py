@@ -101,7 +101,7 @@ class Scoreboard:
             self.empty[suggestion.reason or "no reason given"] += 1
         for item in suggestion.items:
             self.items += 1
-            is_planted = item.item_id in self._complements.get(item.evidence.anchor, ())
+            is_planted = item.item_id in self._complements.get(item.evidence.anchor or "", ())
             self.planted += is_planted
             self.planted_first += is_planted and item.rank == 1
 

@@ -1,6 +1,7 @@
 """Bytes on the topics and in the tables: packed records, rows, marks and the JSON of the public topics.
 
-Internal records are msgpack arrays, one version byte in front:
+Internal records are msgpack arrays, the layout's version in front as one byte, as it is of a table's mark, which
+speaks for the rows too:
 
     session-events   [spans, [[span, offset, timestamp_ms, event], …]]              `models.suggesting.EventEntry`
     pairs            [spans, [[span, offset, time_ms, timestamp_ms, increment], …]]  `models.learning.PairEntry`
@@ -48,7 +49,7 @@ __all__ = [
     "row_key",
 ]
 
-_VERSION = b"\x01"
+_VERSION = b"\x02"
 
 #: Bytes of a refused record that a dead letter holds; base64 makes a third more of them.
 _LETTER_BYTES_MAX = MAX_RECORD_BYTES * 5 // 8
@@ -156,13 +157,15 @@ _suggestion_decoder = msgspec.json.Decoder(Suggestion)
 
 def encode_mark(mark: Mark) -> bytes:
     """Return the value of a table's mark."""
-    return _pack.encode(mark)
+    return _VERSION + _pack.encode(mark)
 
 
 def decode_mark(value: bytes) -> Mark:
     """Read the value of a table's mark; raises AccidentError for one that another version wrote."""
     try:
-        return _mark_decoder.decode(value)
+        if value[:1] != _VERSION:
+            raise msgspec.DecodeError(f"layout {value[:1]!r}, not {_VERSION!r}")
+        return _mark_decoder.decode(memoryview(value)[1:])
     except msgspec.DecodeError as error:
         raise AccidentError(
             f"the tables were written by another version of Sidecart ({error}): run that version, or start anew with"

@@ -20,6 +20,7 @@ from models.learning import learn
 from models.measuring import measure, window_key
 from models.partitioning import partition_of
 from models.records import Event, accept
+from models.rows import PlainRows
 from models.session import Session
 from models.shard import Shard
 from models.suggesting import Suggestion, suggest
@@ -194,11 +195,13 @@ def _refold(
     pairs: dict[tuple[str, int, int], list[Any]] = defaultdict(list)
     outcomes: set[str] = set()
     ids: Counter[str] = Counter()
+    # What is determined by the log does not depend on the rows.
+    no_rows = PlainRows(logs.parameters)
     for partition, records in session_events.items():
         shard: Shard[Session] = Shard(partition)
         for record in records:
             packed = PACKED_EVENTS.decode(record.value)
-            effects = suggest(shard, record.offset, packed, {}, published, logs.parameters)
+            effects = suggest(shard, record.offset, packed, no_rows, published, logs.parameters)
             for time_ms, arrival, increment in effects.increments:
                 target = partition_of(increment.anchor, logs.info.partitions)
                 pairs[str(partition), record.offset, target].append((time_ms, arrival, increment))
@@ -227,13 +230,14 @@ def _pairs(logs: Logs, expected: dict[tuple[str, int, int], list[Any]]) -> list[
 
 def _rows(logs: Logs) -> list[str]:
     """The table `cooccurrence` is the fold of `pairs`, weight by weight."""
-    rows, _ = logs.table("cooccurrence")
+    table, _ = logs.table("cooccurrence")
     found = []
     for partition, records in logs.read("pairs").items():
-        shard: Shard[Row] = Shard(partition)
+        rows = PlainRows(logs.parameters)
+        shard: Shard[Row] = Shard(partition, rows)
         for record in records:
-            learn(shard, record.offset, PACKED_PAIRS.decode(record.value), logs.parameters)
-        found += _compare(f"cooccurrence/{partition}", shard.rows, rows[partition])
+            learn(shard, rows, record.offset, PACKED_PAIRS.decode(record.value))
+        found += _compare(f"cooccurrence/{partition}", rows, table[partition])
     return found
 
 

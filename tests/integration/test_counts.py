@@ -31,12 +31,14 @@ def test_sessions_of_different_partitions_add_to_the_same_row(deployment: Deploy
     deployment.send(
         event for session in sessions for event in (_browse(session, "tea", 0, 1), _browse(session, "cup", 9, 2))
     )
+    # A cup in every session would be no evidence for tea and cup.
+    deployment.send(_browse(f"other-{number}", "mat", 0, 1) for number in range(15))
     deployment.logs.settle()
     rows, _ = deployment.logs.table("cooccurrence")
     row = rows[partition_of("tea", 4)]["tea"]
     assert row.pairs["cup"] / row.sessions == pytest.approx(1, abs=1e-4)  # nine seconds of decay between them
     deployment.send([_browse("the-next-one", "tea", 20, 1)])
-    suggestion = deployment.wait_for("suggestions", 81)
+    suggestion = deployment.wait_for("suggestions", 96)
     evidence = next(message for message in suggestion if message["session_id"] == "the-next-one")["items"][0]
     assert (evidence["item_id"], round(evidence["evidence"]["pair_count"])) == ("cup", 40)
     deployment.logs.settle()

@@ -29,10 +29,10 @@ pytestmark = pytest.mark.kafka
 
 PARTITIONS = 4
 #: Not that of the settings: the marks say in what units the weights are.
-HALF_LIFE_MS = 7 * 24 * 3600 * 1000
-EPOCH = 91
+HALF_LIFE_MS = 14 * 24 * 3600 * 1000
+EPOCH = 90
 START_MS = EPOCH * EPOCH_HALF_LIVES * HALF_LIFE_MS
-#: One half-life into the epoch: its values count half. 2025-10-30T00:00:00Z.
+#: One half-life into the epoch: its values count half. 2025-03-27T00:00:00Z.
 NEWEST_MS = START_MS + HALF_LIFE_MS
 
 TEA = Row(
@@ -44,17 +44,20 @@ TEA = Row(
     {"pot": 2.0, "cup": 6.0, "sugar\n": 1.0},
 )
 CUP = Row(EPOCH, 2.0, 12.0, 10.0, {"tea": 2.0}, {"tea": 6.0})
-#: Of the epoch before, whose values have halved 33 times.
-POT = Row(EPOCH - 1, events=2.0**34, sessions=2.0**34)
+#: Of the epoch before, whose values have halved 17 times.
+POT = Row(EPOCH - 1, events=2.0**18, sessions=2.0**18)
 ALL = Row(EPOCH, sessions=20.0)
 
 TABLE = """\
-tea: 4.0 sessions, 5.0 events, mass 1.500, 3 neighbours, as of 2025-10-30 00:00:00 UTC
+tea: 4.0 sessions, 5.0 events, mass 1.500, 3 neighbours, as of 2025-03-27 00:00:00 UTC
  neighbour  weight  pair count  support  confidence  lift
  cup         1.000         3.0  30.000%       75.0%  1.50
  pot         0.375         1.0  10.000%       25.0%  1.25
  'sugar\\n'   0.125         0.5   5.000%       12.5%     –
 """
+
+#: Of each neighbour of tea.
+EVIDENCE = {"source": "pair", "anchor": "tea", "via": None}
 
 _writers = count()
 
@@ -128,17 +131,17 @@ def test_json_is_one_object_with_the_evidence_of_suggestions(learnt: Settings) -
             {
                 "item_id": "cup",
                 "weight": 1.0,
-                "evidence": {"anchor": "tea", "pair_count": 3.0, "support": 0.3, "confidence": 0.75, "lift": 1.5},
+                "evidence": EVIDENCE | {"pair_count": 3.0, "support": 0.3, "confidence": 0.75, "lift": 1.5},
             },
             {
                 "item_id": "pot",
                 "weight": 0.375,
-                "evidence": {"anchor": "tea", "pair_count": 1.0, "support": 0.1, "confidence": 0.25, "lift": 1.25},
+                "evidence": EVIDENCE | {"pair_count": 1.0, "support": 0.1, "confidence": 0.25, "lift": 1.25},
             },
             {
                 "item_id": "sugar\n",
                 "weight": 0.125,
-                "evidence": {"anchor": "tea", "pair_count": 0.5, "support": 0.05, "confidence": 0.125, "lift": None},
+                "evidence": EVIDENCE | {"pair_count": 0.5, "support": 0.05, "confidence": 0.125, "lift": None},
             },
         ],
     }
@@ -158,7 +161,7 @@ def test_top_cuts_the_list_and_says_so(learnt: Settings) -> None:
 
 def test_an_item_without_neighbours_has_its_line_alone(learnt: Settings) -> None:
     assert inspect(learnt, "pot").stdout == (
-        "pot: 2.0 sessions, 2.0 events, mass 0.000, 0 neighbours, as of 2025-10-30 00:00:00 UTC\n"
+        "pot: 2.0 sessions, 2.0 events, mass 0.000, 0 neighbours, as of 2025-03-27 00:00:00 UTC\n"
     )
 
 

@@ -20,7 +20,7 @@ def _event(kind: str, session: str, number: int, at_s: int, **fields: object) ->
 
 
 def _teach(deployment: Deployment) -> int:
-    """Let ten shoppers look at tea and order it with a cup; return the events sent."""
+    """Let ten shoppers look at tea and at a cup, and ten others at a mat; return the events sent."""
     sent = 0
     for number in range(10):
         session = f"teacher-{number}"
@@ -28,6 +28,7 @@ def _teach(deployment: Deployment) -> int:
             [
                 _event("browse", session, 1, 0, item_id="tea"),
                 _event("browse", session, 2, 5, item_id="cup"),
+                _event("browse", f"other-{number}", 1, 0, item_id="mat"),
             ]
         )
     deployment.wait_for("suggestions", sent)
@@ -45,10 +46,10 @@ def test_a_suggestion_carries_its_evidence_and_its_acceptance_is_followed_to_the
     assert (suggestion["moment"], suggestion["anchor"], suggestion["reason"]) == ("browse", "tea", None)
     assert [item["item_id"] for item in suggestion["items"]] == ["cup"]
     evidence = suggestion["items"][0]["evidence"]
-    assert evidence["anchor"] == "tea"
+    assert (evidence["source"], evidence["anchor"], evidence["via"]) == ("pair", "tea", None)
     assert evidence["pair_count"] == pytest.approx(10, abs=0.01)
-    # All ten sessions had both; the shopper's own is not counted yet.
-    assert (evidence["confidence"], evidence["support"], evidence["lift"]) == pytest.approx((1, 1, 1), abs=0.01)
+    # Ten of twenty sessions had both, and no other had one; the shopper's own is not counted yet.
+    assert (evidence["confidence"], evidence["support"], evidence["lift"]) == pytest.approx((1, 0.5, 2), abs=0.01)
     for event in (
         _event("browse", "shopper", 2, 110, item_id="cup", suggestion_id=suggestion["suggestion_id"]),
         _event("add-to-cart", "shopper", 3, 120, item_id="cup", quantity=2, price=4.5, currency="EUR"),
@@ -131,15 +132,21 @@ def test_an_orders_effect_is_in_the_next_sessions_suggestion_and_its_freshness_i
     deployment: Deployment,
 ) -> None:
     deployment.start("one", "two")
+    # One order proves that its items go together where few of all sessions have them.
+    others = deployment.send(_event("browse", f"other-{number}", 1, 0, item_id="mat") for number in range(10))
+    deployment.wait_for("suggestions", others)
+    deployment.logs.settle()
     for number in range(5):
         lines = [{"item_id": f"tea-{number}"}, {"item_id": f"cup-{number}"}]
         deployment.send([_event("orders", f"buyer-{number}", 1, number, order_id=f"o{number}", lines=lines)])
-        deployment.wait_for("suggestions", 2 * number + 1)
-        deployment.wait_for_metric("sidecart_freshness_seconds_count", at_least=number + 1)
+        deployment.wait_for("suggestions", others + 2 * number + 1)
+        # The mat, all sessions, and of each order two: every worker's replica has this one.
+        deployment.wait_for_metric("sidecart_replica_rows", at_least=2 + 2 * (number + 1))
         deployment.send([_event("browse", f"next-{number}", 1, number + 1, item_id=f"tea-{number}")])
-        suggestions = deployment.wait_for("suggestions", 2 * number + 2)
+        suggestions = deployment.wait_for("suggestions", others + 2 * number + 2)
         mine = next(message for message in suggestions if message["session_id"] == f"next-{number}")
         assert [item["item_id"] for item in mine["items"]] == [f"cup-{number}"]
+    deployment.wait_for_metric("sidecart_freshness_seconds_count", at_least=5)
 
 
 def test_metrics_live_and_ready_are_served(deployment: Deployment) -> None:

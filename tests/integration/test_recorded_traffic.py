@@ -10,14 +10,15 @@ import pytest
 from deployment import Deployment
 from recount import differences, replica_digests
 
+from streams.datasets import data_folder
+
 pytestmark = pytest.mark.kafka
 
 _FILES = {"taobao": "taobao/user_behavior.csv.gz", "rees46": "rees46/2019-Oct.head.csv.gz"}
 
 
 def _file(name: str) -> Path:
-    default = Path(__file__).parents[3] / "shared" / "data"
-    path = Path(os.environ.get("SIDECART_DATA", default)) / _FILES[name]
+    path = data_folder(os.environ) / _FILES[name]
     if not path.exists():
         message = f"{path} is missing: name the folder of the recorded traffic in SIDECART_DATA"
         if os.environ.get("CI") == "true":

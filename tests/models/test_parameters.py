@@ -1,10 +1,14 @@
 """The defaults fit together."""
 
 from dataclasses import FrozenInstanceError
+from statistics import NormalDist
 
 import pytest
 
+from models.decay import EPOCH_HALF_LIVES, growth
 from models.parameters import DEFAULTS
+
+_DAY_MS = 24 * 3600 * 1000
 
 
 def test_parameters_are_frozen() -> None:
@@ -25,5 +29,36 @@ def test_an_offer_can_be_accepted_for_as_long_as_its_session_can_go_on_without_a
     assert DEFAULTS.attribution_window_ms <= DEFAULTS.session_gap_ms
 
 
-def test_one_session_is_evidence_for_one_half_life() -> None:
-    assert DEFAULTS.pair_count_floor == 2.0**-1
+def test_there_can_be_enough_candidates_and_leaders_to_fill_a_suggestion() -> None:
+    assert DEFAULTS.suggestions_max <= DEFAULTS.leaders_max
+    assert DEFAULTS.suggestions_max <= DEFAULTS.candidates_max
+
+
+def test_a_row_can_be_passed_through_in_the_second_hop() -> None:
+    assert DEFAULTS.hop_neighbours <= DEFAULTS.row_size
+
+
+def test_two_items_bought_together_say_more_than_one_bought_and_that_more_than_a_view() -> None:
+    assert 1.0 < DEFAULTS.cart_weight <= DEFAULTS.order_weight < DEFAULTS.ordered_together_weight
+
+
+def test_the_half_life_is_a_month() -> None:
+    assert DEFAULTS.half_life_ms == 30 * _DAY_MS
+
+
+def test_what_is_in_fashion_has_a_half_life_of_a_day() -> None:
+    assert DEFAULTS.half_life_ms / DEFAULTS.trend_speed == _DAY_MS
+
+
+def test_what_decays_fastest_meets_no_bound_before_its_epoch_ends() -> None:
+    # 16 · 30 = 480 doublings, all of them exact
+    last_ms = EPOCH_HALF_LIVES * DEFAULTS.half_life_ms - _DAY_MS
+    assert growth(last_ms, 0, DEFAULTS.half_life_ms, DEFAULTS.trend_speed) == 2.0**479
+
+
+def test_one_session_is_evidence_of_a_pair_for_three_half_lives() -> None:
+    assert DEFAULTS.pair_count_floor == 0.5**3
+
+
+def test_the_floors_hold_with_95_percent_confidence() -> None:
+    assert NormalDist().cdf(DEFAULTS.confidence_z) == pytest.approx(0.95, abs=1e-4)

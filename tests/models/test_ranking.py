@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from models.cooccurrence import Increment, Row, fold
 from models.decay import EPOCH_HALF_LIVES, growth
-from models.parameters import DEFAULTS
+from models.parameters import DEFAULTS, Parameters
 from models.ranking import Candidate, rank
 
 HALF_LIFE_MS = 1_000_000
 EPOCH_MS = EPOCH_HALF_LIVES * HALF_LIFE_MS
 PARAMETERS = replace(DEFAULTS, half_life_ms=HALF_LIFE_MS)
+#: Slow enough that no bound is met two epochs later.
+SLOW = replace(PARAMETERS, trend_speed=3)
 
 items = st.sampled_from("abcdefgh")
 weights = st.floats(0.01, 50.0)
@@ -26,59 +28,124 @@ def rows_of(draw: st.DrawFn) -> dict[str, Row]:
     rows = {}
     for item in draw(st.sets(items)):
         neighbours = draw(st.dictionaries(items.filter(lambda other, own=item: other != own), weights, max_size=6))
-        events, epoch = draw(st.floats(0, 100)), draw(st.integers(0, 1))
-        rows[item] = Row(epoch, sum(neighbours.values()), events, events, neighbours, dict.fromkeys(neighbours, 1.0))
+        events, recent, epoch = draw(st.floats(0, 100)), draw(st.floats(0, 1e12)), draw(st.integers(0, 1))
+        mass, pairs = sum(neighbours.values()), dict.fromkeys(neighbours, 1.0)
+        rows[item] = Row(epoch, mass, events, events, neighbours, pairs, recent=recent)
     return rows
 
 
-def row(weights: dict[str, float], mass: float | None = None, events: float = 0.0) -> Row:
+def row(weights: dict[str, float], mass: float | None = None, events: float = 0.0, recent: float = 0.0) -> Row:
     mass = sum(weights.values()) if mass is None else mass
-    return Row(0, mass, events, events, weights, dict.fromkeys(weights, 1.0))
+    return Row(0, mass, events, events, weights, dict.fromkeys(weights, 1.0), recent=recent)
+
+
+Path = tuple[str, str | None]
 
 
 def restated(
     rows: dict[str, Row], newest_first: list[tuple[str, int]], excluded: set[str], now: int
-) -> dict[str, tuple[float, dict[str, float]]]:
-    """The formula once more: for each candidate its score and the part of each session item that leads to it."""
+) -> dict[str, tuple[float, dict[Path, float]]]:
+    """The formula once more: for each candidate its score and the part of each path, of anchor and via, to it.
 
-    def read(stored: float, of: Row) -> float:
-        return stored * 0.5 ** ((now - of.epoch * EPOCH_MS) / HALF_LIFE_MS)
+    A second hop stands under each anchor that contributes as much as any to its via.
+    """
+
+    def read(stored: float, of: Row, speed: int = 1) -> float:
+        return stored * 0.5 ** (speed * (now - of.epoch * EPOCH_MS) / HALF_LIFE_MS)
 
     distinct = [place for n, place in enumerate(newest_first) if place[0] not in dict(newest_first[:n])]
-    parts: dict[str, dict[str, float]] = {}
+    paths: dict[str, dict[Path, float]] = {}
+    near: dict[str, dict[str, float]] = {}
+    total: dict[str, float] = {}
     for p, (i, t_p) in enumerate(distinct):
         if p > 9 or i not in rows:
             continue
         r_p = (p + 1) ** -1.5 * math.exp(-abs(now - t_p) / 900_000)
         m_i = read(rows[i].mass, rows[i])
         for j, stored in rows[i].weights.items():
-            n_j = read(rows[j].events, rows[j]) if j in rows else 0.0
-            a_ij = read(stored, rows[i]) / (m_i + 5) ** 0.5
-            if j not in excluded:
-                parts.setdefault(j, {})[i] = r_p * (a_ij * (n_j + 5) ** -0.4) ** 0.6
-    return {j: (sum(of_j.values()) * (1 + 0.1 * (len(of_j) - 1)), of_j) for j, of_j in parts.items()}
+            a_ij = read(stored, rows[i]) / (m_i + 5)
+            paths.setdefault(j, {})[i, None] = r_p * a_ij**0.6
+            total[j] = total.get(j, 0.0) + r_p * a_ij**0.6
+            near.setdefault(j, {})[i] = r_p ** (1 / 0.6) * a_ij
+    assert len(near) <= 32
+    for k, of_k in near.items():
+        for j, stored in rows[k].weights.items() if k in rows else ():
+            part = (0.8 * sum(of_k.values()) * stored / rows[k].mass) ** 0.6
+            total[j] = total.get(j, 0.0) + part
+            for i, share in of_k.items():
+                if share >= max(of_k.values()) * (1 - 1e-9):
+                    paths.setdefault(j, {})[i, k] = part
+    scores = {}
+    for j in paths.keys() - excluded:
+        n_j = read(rows[j].events, rows[j]) if j in rows else 0.0
+        l_j = read(rows[j].recent, rows[j], SLOW.trend_speed) if j in rows else 0.0
+        trend_j = (min(1, l_j / n_j) if n_j else 0.0) + 0.02
+        scores[j] = total[j] * (n_j + 5) ** -0.25 * trend_j**0.2, paths[j]
+    return scores
 
 
 # -- by hand
 
+TO_CUP = row({"cup": 4.0}, mass=11.0)  # a = 4 / (11 + 5) = 1/4
+#: (1/4)^0.6, which is the first hop from TO_CUP; 5^-0.25 · 0.02^0.2 of an item without arrivals; and 0.02^0.2 alone.
+FIRST, NEW, OLD_FASHIONED = 0.435_275, 0.305_818, 0.457_305
+
 
 def test_one_neighbour_of_one_item_scores_as_the_formula_says() -> None:
-    (candidate,) = rank({"tea": row({"cup": 4.0}, mass=11.0)}, [("tea", 0)], {"tea"}, 0, PARAMETERS)
-    # a = 4 / (11 + 5)^0.5 = 1, pop = 5^-0.4, score = 5^-0.24
-    assert candidate == Candidate("cup", pytest.approx(0.679_590, rel=1e-5), "tea")
+    (candidate,) = rank({"tea": TO_CUP}, [("tea", 0)], {"tea"}, 0, PARAMETERS)
+    assert candidate == Candidate("cup", pytest.approx(FIRST * NEW, rel=1e-5), "tea", None)
 
 
-def test_a_popular_item_scores_less() -> None:
-    rows = {"tea": row({"cup": 4.0}, mass=11.0), "cup": row({}, events=27.0)}
-    # pop = (27 + 5)^-0.4 = 1/4, score = 4^-0.6
-    assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score == pytest.approx(0.435_275, rel=1e-5)
+def test_a_popular_item_scores_less_by_the_fourth_root_of_its_arrivals() -> None:
+    rows = {"tea": TO_CUP, "cup": row({}, events=11.0)}
+    # (11 + 5)^-0.25 = 1/2, outside the compression
+    assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score == pytest.approx(
+        FIRST / 2 * OLD_FASHIONED, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(("recent", "trend"), [(0.0, 0.457_305), (3.3, 0.796_214), (5.5, 0.877_406), (11.0, 1.003_968)])
+def test_an_item_scores_by_the_fifth_root_of_its_recent_share_and_a_fiftieth(recent: float, trend: float) -> None:
+    # of 11 arrivals 0, 3.3, 5.5 or 11: 0.02^0.2, 0.32^0.2, 0.52^0.2, 1.02^0.2
+    rows = {"tea": TO_CUP, "cup": row({}, events=11.0, recent=recent)}
+    assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score == pytest.approx(FIRST / 2 * trend, rel=1e-5)
+
+
+@pytest.mark.parametrize(("recent", "trend"), [(11.0, 1.003_968), (11.1, 1.003_968), (1e300, 1.003_968)])
+def test_no_more_than_all_arrivals_are_recent(recent: float, trend: float) -> None:
+    # 1.02^0.2, for a query that is late, or counts of which only rounding is left
+    rows = {"tea": TO_CUP, "cup": row({}, events=11.0, recent=recent)}
+    assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score == pytest.approx(FIRST / 2 * trend, rel=1e-5)
+
+
+def test_for_a_query_before_all_arrivals_an_item_is_in_fashion_and_no_more_than_that() -> None:
+    # A half-life before its landmark 5.5 arrivals are 11, and what is recent 2^30 times as much.
+    rows = {"tea": row({"cup": 2.0}, mass=5.5), "cup": row({}, events=5.5, recent=5.5)}
+    score = rank(rows, [("tea", -HALF_LIFE_MS)], {"tea"}, -HALF_LIFE_MS, PARAMETERS)[0].score
+    assert score == pytest.approx(FIRST / 2 * 1.003_968, rel=1e-5)
+
+
+def test_an_item_that_is_in_fashion_comes_before_its_equal_that_is_not() -> None:
+    rows = {"tea": row({"cup": 4.0, "mug": 4.0}), "cup": row({}, events=9.0), "mug": row({}, events=9.0, recent=1.0)}
+    assert [c.item_id for c in rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)] == ["mug", "cup"]
+
+
+def test_what_is_recent_counts_half_a_day_later() -> None:
+    # A day is a thirtieth of the half-life: what is recent halves, all else loses 2.3 %.
+    left, day_ms = 2 ** (-1 / 30), DEFAULTS.half_life_ms // 30
+    rows = {"tea": TO_CUP, "cup": row({}, events=11.0, recent=6.0)}
+    aged = {"tea": row({"cup": 4 * left}, mass=11 * left), "cup": row({}, events=11 * left, recent=3.0)}
+    score = rank(rows, [("tea", day_ms)], {"tea"}, day_ms, DEFAULTS)[0].score
+    assert score == pytest.approx(rank(aged, [("tea", 0)], {"tea"}, 0, DEFAULTS)[0].score, rel=1e-12)
 
 
 def test_counts_are_read_as_of_the_query() -> None:
-    rows = {"tea": row({"cup": 8.0}, mass=22.0), "cup": row({}, events=54.0)}
-    fresh = {"tea": row({"cup": 4.0}, mass=11.0), "cup": row({}, events=27.0)}
+    # recent arrivals have halved thirty times
+    rows = {"tea": row({"cup": 8.0}, mass=22.0), "cup": row({}, events=22.0, recent=5.5 * 2**30)}
+    fresh = {"tea": TO_CUP, "cup": row({}, events=11.0, recent=5.5)}
     after = rank(rows, [("tea", HALF_LIFE_MS)], {"tea"}, HALF_LIFE_MS, PARAMETERS)
     assert after[0].score == pytest.approx(rank(fresh, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score, rel=1e-12)
+    assert after[0].score == pytest.approx(FIRST / 2 * 0.877_406, rel=1e-5)
 
 
 def test_an_item_seen_fifteen_minutes_ago_leads_to_a_score_smaller_by_e() -> None:
@@ -100,12 +167,12 @@ def test_the_second_newest_item_counts_2_to_the_minus_one_and_a_half() -> None:
     assert second / first == pytest.approx(0.353_553, rel=1e-5)
 
 
-def test_a_candidate_of_two_items_has_both_parts_and_a_tenth_more() -> None:
+def test_a_candidate_of_two_items_has_both_parts_and_no_bonus() -> None:
     rows = {"tea": row({"cup": 4.0}), "pot": row({"cup": 4.0})}
     alone = rank({"tea": rows["tea"]}, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score
     both = rank(rows, [("tea", 0), ("pot", 0)], {"tea", "pot"}, 0, PARAMETERS)[0].score
-    # (1 + 2^-1.5) · 1.1
-    assert both / alone == pytest.approx(1.488_909, rel=1e-5)
+    # 1 + 2^-1.5
+    assert both / alone == pytest.approx(1.353_553, rel=1e-5)
 
 
 def test_a_repeated_item_counts_once_as_its_newest_arrival() -> None:
@@ -126,6 +193,150 @@ def test_without_positions_or_rows_there_is_no_candidate() -> None:
     assert rank({"tea": row({"cup": 4.0})}, [], set(), 0, PARAMETERS) == []
     assert rank({}, [("tea", 0)], {"tea"}, 0, PARAMETERS) == []
     assert rank({"tea": row({})}, [("tea", 0)], {"tea"}, 0, PARAMETERS) == []
+
+
+# -- the second hop, by hand: cup is one away from tea, and half of cup's row leads to the saucer
+
+TO_SAUCER = row({"saucer": 3.0}, mass=6.0)
+#: 0.1^0.6, from 0.8 · 1/4 · 3/6.
+HOP = 0.251_189
+
+
+def found(
+    rows: dict[str, Row], *items: str, excluded: set[str] | None = None, parameters: Parameters = PARAMETERS
+) -> dict[str, Candidate]:
+    """Rank for a session of these items, newest first, all just now."""
+    candidates = rank(rows, [(item, 0) for item in items], excluded or set(items), 0, parameters)
+    return {candidate.item_id: candidate for candidate in candidates}
+
+
+def test_a_neighbour_s_neighbour_scores_as_the_formula_says() -> None:
+    saucer = found({"tea": TO_CUP, "cup": TO_SAUCER}, "tea")["saucer"]
+    assert saucer == Candidate("saucer", pytest.approx(HOP * NEW, rel=1e-5), None, ("tea", "cup"))
+
+
+def test_the_second_hop_changes_nothing_for_the_neighbour_that_it_goes_through() -> None:
+    assert found({"tea": TO_CUP, "cup": TO_SAUCER}, "tea")["cup"] == found({"tea": TO_CUP}, "tea")["cup"]
+
+
+def test_an_item_that_is_reached_directly_and_over_another_has_both_parts_and_no_bonus() -> None:
+    both = found({"tea": row({"cup": 4.0, "saucer": 4.0}, mass=11.0), "cup": TO_SAUCER}, "tea")["saucer"]
+    assert both == Candidate("saucer", pytest.approx((FIRST + HOP) * NEW, rel=1e-5), "tea", ("tea", "cup"))
+
+
+def test_the_pair_is_named_beside_a_way_over_another_item_that_contributes_more() -> None:
+    # directly: (0.04 / 16)^0.6 = 0.027464
+    both = found({"tea": row({"cup": 4.0, "saucer": 0.04}, mass=11.0), "cup": TO_SAUCER}, "tea")["saucer"]
+    assert both == Candidate("saucer", pytest.approx((0.027_464 + HOP) * NEW, rel=1e-5), "tea", ("tea", "cup"))
+
+
+def test_the_pair_and_the_way_over_another_item_may_start_from_different_session_items() -> None:
+    rows = {"tea": TO_CUP, "pot": row({"saucer": 1.0}), "cup": TO_SAUCER}
+    saucer = found(rows, "tea", "pot")["saucer"]
+    assert (saucer.anchor, saucer.path) == ("pot", ("tea", "cup"))
+
+
+def test_of_two_ways_the_one_that_contributes_more_is_named() -> None:
+    # 1/8 of the mug's row and half of the cup's lead to the saucer; then the other way round
+    less = row({"saucer": 1.0}, mass=8.0)
+    to_both = row({"mug": 4.0, "cup": 4.0}, mass=11.0)
+    assert found({"tea": to_both, "cup": TO_SAUCER, "mug": less}, "tea")["saucer"].path == ("tea", "cup")
+    assert found({"tea": to_both, "cup": less, "mug": TO_SAUCER}, "tea")["saucer"].path == ("tea", "mug")
+
+
+def test_two_ways_count_twice_and_of_equal_ones_the_smaller_id_is_named() -> None:
+    rows = {"tea": row({"mug": 4.0, "cup": 4.0}, mass=11.0), "cup": TO_SAUCER, "mug": TO_SAUCER}
+    saucer = found(rows, "tea")["saucer"]
+    assert saucer == Candidate("saucer", pytest.approx(2 * HOP * NEW, rel=1e-5), None, ("tea", "cup"))
+
+
+def test_a_way_over_an_older_item_counts_like_that_item() -> None:
+    # u = (2^-1.5)^(1/0.6), so that its compression is 2^-1.5
+    newest = found({"tea": TO_CUP, "cup": TO_SAUCER}, "tea")["saucer"].score
+    second = found({"tea": TO_CUP, "cup": TO_SAUCER}, "pot", "tea")["saucer"].score
+    assert second / newest == pytest.approx(2**-1.5)
+
+
+def test_several_session_items_bring_a_neighbour_nearer_and_the_one_that_does_most_is_the_anchor() -> None:
+    # u = (1 + 2^-2.5) / 4 = 0.294194; (0.8 · 0.294194 / 2)^0.6 = 0.276960
+    saucer = found({"tea": TO_CUP, "pot": TO_CUP, "cup": TO_SAUCER}, "tea", "pot")["saucer"]
+    assert saucer == Candidate("saucer", pytest.approx(0.276_960 * NEW, rel=1e-5), None, ("tea", "cup"))
+    saucer = found({"tea": row({"cup": 0.1}), "pot": TO_CUP, "cup": TO_SAUCER}, "tea", "pot")["saucer"]
+    assert saucer.path == ("pot", "cup")
+
+
+def test_a_session_item_may_be_passed_through() -> None:
+    # directly from the older cup: 2^-1.5 · (3 / 11)^0.6 = 0.162141; by way of it from tea: HOP
+    saucer = found({"tea": TO_CUP, "cup": TO_SAUCER}, "tea", "cup")["saucer"]
+    assert saucer == Candidate("saucer", pytest.approx((0.162_141 + HOP) * NEW, rel=1e-5), "cup", ("tea", "cup"))
+
+
+def test_an_excluded_item_is_passed_through_and_not_suggested() -> None:
+    rows = {"tea": TO_CUP, "cup": TO_SAUCER}
+    assert found(rows, "tea", excluded={"tea", "cup"}) == {"saucer": found(rows, "tea")["saucer"]}
+
+
+def test_a_way_back_to_a_session_item_suggests_nothing() -> None:
+    assert found({"tea": TO_CUP, "cup": row({"tea": 4.0})}, "tea").keys() == {"cup"}
+
+
+def test_there_is_no_third_hop() -> None:
+    rows = {"tea": TO_CUP, "cup": TO_SAUCER, "saucer": row({"spoon": 4.0})}
+    assert found(rows, "tea").keys() == {"cup", "saucer"}
+
+
+def test_a_popular_item_scores_less_over_another_too() -> None:
+    rows = {"tea": TO_CUP, "cup": TO_SAUCER, "saucer": row({}, events=11.0)}
+    # (11 + 5)^-0.25 = 1/2
+    assert found(rows, "tea")["saucer"].score == pytest.approx(HOP / 2 * OLD_FASHIONED, rel=1e-5)
+
+
+def test_the_second_hop_does_not_age() -> None:
+    # The share of a row is the same at any time; what leads to it ages.
+    rows = {"tea": row({"cup": 8.0}, mass=22.0), "cup": TO_SAUCER}
+    saucer = rank(rows, [("tea", HALF_LIFE_MS)], {"tea"}, HALF_LIFE_MS, PARAMETERS)[1]
+    assert saucer == Candidate("saucer", pytest.approx(HOP * NEW, rel=1e-5), None, ("tea", "cup"))
+
+
+def test_only_so_many_neighbours_are_passed_through_the_nearest_first() -> None:
+    rows = {"tea": row({"far": 1.0, "near": 2.0}), "far": row({"x": 1.0}), "near": row({"y": 1.0})}
+    one = replace(PARAMETERS, hop_neighbours=1)
+    assert found(rows, "tea", parameters=one).keys() == {"near", "far", "y"}
+    assert found(rows, "tea").keys() == {"near", "far", "y", "x"}
+
+
+def test_thirty_two_neighbours_are_passed_through_and_of_equally_near_ones_the_smaller_ids() -> None:
+    names = [f"{n:02}" for n in range(33)]
+    rows = {"tea": row({f"via-{n}": 1.0 for n in reversed(names)})}
+    rows |= {f"via-{n}": row({f"end-{n}": 1.0}) for n in names}
+    reached = found(rows, "tea", excluded={"tea", *(f"via-{n}" for n in names)})
+    assert reached.keys() == {f"end-{n}" for n in names[:32]}
+
+
+def test_the_neighbours_nearest_to_the_whole_session_are_passed_through() -> None:
+    # Of equal recency "both" is three quarters as near as "one" to tea, and as "two" to pot: to both of them nearest.
+    flat = replace(PARAMETERS, query_place_exponent=0.0, hop_neighbours=1)
+    rows = {"tea": row({"both": 3.0, "one": 4.0}), "pot": row({"both": 3.0, "two": 4.0})}
+    rows |= {"both": row({"x": 1.0}), "one": row({"y": 1.0}), "two": row({"z": 1.0})}
+    assert found(rows, "tea", "pot", parameters=flat).keys() == {"both", "one", "two", "x"}
+
+
+# -- how many
+
+
+def test_the_sixty_four_best_candidates_come_out() -> None:
+    rows = {"tea": row({f"item-{n:02}": 1.0 + n for n in range(40)})}
+    rows["item-39"] = row({f"end-{n:02}": 1.0 + n for n in range(40)})
+    everything = rank(rows, [("tea", 0)], {"tea"}, 0, replace(PARAMETERS, candidates_max=1_000))
+    assert len(everything) == 80
+    assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS) == everything[:64]
+
+
+def test_what_is_excluded_takes_no_place_among_the_candidates() -> None:
+    one = replace(PARAMETERS, candidates_max=1)
+    rows = {"tea": row({"cup": 4.0, "pot": 3.0})}
+    assert found(rows, "tea", parameters=one).keys() == {"cup"}
+    assert found(rows, "tea", excluded={"tea", "cup"}, parameters=one).keys() == {"pot"}
 
 
 # -- order and anchor
@@ -161,14 +372,20 @@ def test_of_equal_parts_the_newer_item_is_the_anchor() -> None:
 def test_ranking_is_the_formula(
     rows: dict[str, Row], positions: list[tuple[str, int]], excluded: set[str], now: int
 ) -> None:
-    candidates = rank(rows, positions, excluded, now, PARAMETERS)
+    candidates = rank(rows, positions, excluded, now, SLOW)
     expected = restated(rows, positions, excluded, now)
     assert {c.item_id: c.score for c in candidates} == pytest.approx(
         {item: score for item, (score, _) in expected.items()}, rel=1e-9
     )
     for candidate in candidates:
-        parts = expected[candidate.item_id][1]
-        assert parts[candidate.anchor] == pytest.approx(max(parts.values()), rel=1e-9)
+        paths = expected[candidate.item_id][1]
+        direct = {anchor: part for (anchor, via), part in paths.items() if via is None}
+        over_another = {path: part for path, part in paths.items() if path[1] is not None}
+        assert (candidate.anchor is None, candidate.path is None) == (not direct, not over_another)
+        if candidate.anchor is not None:
+            assert direct[candidate.anchor] == pytest.approx(max(direct.values()), rel=1e-9)
+        if candidate.path is not None:
+            assert over_another[candidate.path] == pytest.approx(max(over_another.values()), rel=1e-9)
 
 
 @given(rows=rows_of(), positions=positions_of, excluded=st.sets(items), now=st.integers(EPOCH_MS, 2 * EPOCH_MS))
@@ -179,7 +396,10 @@ def test_candidates_are_distinct_not_excluded_and_in_order(
     chosen = [candidate.item_id for candidate in candidates]
     assert len(set(chosen)) == len(chosen)
     assert not excluded & set(chosen)
-    assert {candidate.anchor for candidate in candidates} <= {item for item, _ in positions}
+    asked = {item for item, _ in positions}
+    assert {candidate.anchor for candidate in candidates} <= asked | {None}
+    assert {candidate.path[0] for candidate in candidates if candidate.path} <= asked
+    assert all(candidate.anchor or candidate.path for candidate in candidates)
     assert candidates == sorted(candidates, key=lambda c: (-c.score, c.item_id))
 
 
@@ -200,11 +420,15 @@ def test_ranking_changes_no_row(rows: dict[str, Row], positions: list[tuple[str,
 
 
 def test_rows_of_different_epochs_rank_like_rows_of_one() -> None:
-    increment = Increment("tea", 3, 3, (("cup", 1.0, 1), ("pot", 2.0, 1)))
-    rows = {"tea": fold(None, increment, EPOCH_MS - 1, PARAMETERS)}
-    moved = {"tea": fold(fold(None, increment, EPOCH_MS - 1, PARAMETERS), Increment("tea"), EPOCH_MS, PARAMETERS)}
-    assert (rows["tea"].epoch, moved["tea"].epoch) == (0, 1)
-    assert growth(EPOCH_MS, 0, HALF_LIFE_MS) == 2.0**32
+    increment = Increment("tea", 3, 3, (("cup", 1.0, 1, 0), ("pot", 2.0, 1, 0)))
+    cup = Increment("cup", 2, 2)
+    rows, moved = (
+        {one.anchor: fold(None, one, EPOCH_MS - 1, PARAMETERS) for one in (increment, cup)} for _ in range(2)
+    )
+    for item in moved:
+        fold(moved[item], Increment(item), EPOCH_MS, PARAMETERS)
+    assert {row.epoch for row in rows.values()} == {0} and {row.epoch for row in moved.values()} == {1}
+    assert growth(EPOCH_MS, 0, HALF_LIFE_MS) == 2.0**16
     assert rank(rows, [("tea", 0)], {"tea"}, EPOCH_MS, PARAMETERS) == rank(
         moved, [("tea", 0)], {"tea"}, EPOCH_MS, PARAMETERS
     )

@@ -24,6 +24,21 @@ def test_a_row_that_is_put_is_dirty_until_taken() -> None:
     assert shard.take_dirty() == {}
 
 
+def test_a_row_that_was_changed_in_place_is_dirty_once_it_is_touched() -> None:
+    shard: Shard[list[int]] = Shard(0)
+    shard.load("a", [1])
+    shard.rows["a"].append(2)
+    assert shard.take_dirty() == {}
+    shard.touch("a")
+    assert shard.take_dirty() == {"a": [1, 2]}
+
+
+def test_a_row_that_was_made_among_shared_rows_is_the_shard_s_own_once_it_is_touched() -> None:
+    shard: Shard[int] = Shard(0, {"a": 1})
+    shard.touch("a")
+    assert (shard.keys, shard.take_dirty()) == ({"a"}, {"a": 1})
+
+
 def test_a_row_that_is_loaded_is_durable_already() -> None:
     shard: Shard[int] = Shard(0)
     shard.load("a", 1)

@@ -13,13 +13,15 @@ from models.attribution import Outcome
 from models.cooccurrence import TOTALS, Increment, Row
 from models.coverage import Chain, Packed, Span
 from models.decay import epoch_of, growth
-from models.evidence import Evidence, SuggestedItem
+from models.evidence import Evidence
 from models.kpi import Tally
+from models.ladder import Query, SuggestedItem
 from models.parameters import DEFAULTS, Parameters
 from models.records import ADD, CLEAR, REMOVE, Event, Kind, Line
+from models.rows import PlainRows, Rows
 from models.session import Offer, Session, is_forgotten
 from models.shard import Shard
-from models.suggesting import Effects, EventEntry, SessionShard, Suggestion, suggest, suggestion_id
+from models.suggesting import Effects, EventEntry, SessionShard, Suggestion, advance, query, suggest, suggestion_id
 
 MINUTE = 60_000
 GAP = DEFAULTS.session_gap_ms
@@ -28,17 +30,24 @@ START = 1_767_607_200_000
 ITEMS = ["cup", "jug", "mat", "pan", "pot", "tea"]
 
 
-def shop(strength: float = 1.0, items: list[str] = ITEMS) -> dict[str, Row]:
+def plain(rows: Mapping[str, Row]) -> PlainRows:
+    result = PlainRows(DEFAULTS)
+    result.update(rows)
+    return result
+
+
+def shop(strength: float = 1.0, items: list[str] = ITEMS) -> PlainRows:
     """A replica in which every item leads to every other, the stronger the earlier in the alphabet."""
-    rows = {}
+    epoch = epoch_of(START, DEFAULTS.half_life_ms)
+    rows = plain({TOTALS: Row(epoch, sessions=9e10)})
     for item in items:
         weights = {other: strength / (n + 1) for n, other in enumerate(items) if other != item}
-        epoch = START // (32 * DEFAULTS.half_life_ms)
         rows[item] = Row(epoch, sum(weights.values()), 9e9, 9e9, weights, dict.fromkeys(weights, 9e9))
     return rows
 
 
 SHOP = shop()
+EMPTY = plain({})
 
 
 def event(
@@ -51,8 +60,9 @@ def event(
     order_id: str | None = None,
     suggestion: str | None = None,
     price: float | None = None,
+    category: str | None = None,
 ) -> Event:
-    lines = tuple(Line(item, 1, price) for item in items)
+    lines = tuple(Line(item, 1, price, category) for item in items)
     moment = {"browse": "browse", "add-to-cart": "cart", "orders": "order"}[kind]
     return Event(kind, event_id, session, START + at, moment, lines, action, order_id, "EUR", suggestion)
 
@@ -64,7 +74,7 @@ def order(event_id: str, at: int, order_id: str, *items: str, price: float | Non
 class Fold:
     """Folds events one record each, and keeps all effects."""
 
-    def __init__(self, rows: Mapping[str, Row] = SHOP, parameters: Parameters = DEFAULTS) -> None:
+    def __init__(self, rows: Rows = SHOP, parameters: Parameters = DEFAULTS) -> None:
         self.shard: SessionShard = Shard(0)
         self.rows = rows
         self.parameters = parameters
@@ -115,7 +125,7 @@ def test_the_first_event_opens_a_session_counts_its_item_and_is_answered() -> No
 
 
 def test_without_a_row_the_answer_is_empty_and_says_why() -> None:
-    effects = Fold(rows={})(event("e1", 0, "tea"))
+    effects = Fold(rows=EMPTY)(event("e1", 0, "tea"))
     assert (only(effects).items, only(effects).reason, only(effects).anchor) == ((), "unknown-item", "tea")
     assert effects.tallies == [Tally(START, "browse", suggestions=1, empty=1)]
 
@@ -134,22 +144,22 @@ def test_a_second_item_pairs_with_the_first() -> None:
     weight = pytest.approx(0.760_874, rel=1e-5)
     half = pytest.approx(0.380_437, rel=1e-5)
     assert [increment for _, _, increment in effects.increments] == [
-        Increment("tea", 0, 0, (("pot", weight, 1),)),
-        Increment("pot", 1, 1, (("tea", half, 1),)),
+        Increment("tea", 0, 0, (("pot", weight, 1, 0),)),
+        Increment("pot", 1, 1, (("tea", half, 1, 0),)),
     ]
     assert only(effects).anchor == "pot"
     assert offered(effects) == ["cup", "jug", "mat", "pan"]
 
 
-def test_an_item_that_returns_is_an_arrival_and_neither_a_session_nor_a_meeting() -> None:
+def test_an_item_that_returns_is_an_arrival_and_a_comparison_and_neither_a_session_nor_a_meeting() -> None:
     fold = Fold()
     fold(event("e1", 0, "tea"))
-    fold(event("e2", 0, "pot"))
-    returned = [increment for _, _, increment in fold(event("e3", 0, "tea")).increments]
-    # 3^-0.25 = 0.759836
+    fold(event("e2", MINUTE, "pot"))
+    returned = [increment for _, _, increment in fold(event("e3", 2 * MINUTE, "tea")).increments]
+    # 3^-0.25 · e^-0.1 = 0.759836 · 0.904837
     assert returned == [
-        Increment("pot", 0, 0, (("tea", pytest.approx(0.759_836, rel=1e-5), 0),)),
-        Increment("tea", 1, 0, (("pot", pytest.approx(0.379_918, rel=1e-5), 0),)),
+        Increment("pot", 0, 0, (("tea", pytest.approx(0.687_528, rel=1e-5), 0, 1),)),
+        Increment("tea", 1, 0, (("pot", pytest.approx(0.343_764, rel=1e-5), 0, 1),)),
     ]
 
 
@@ -252,6 +262,223 @@ def test_a_repeat_and_a_gap_do_not_even_move_the_newest_time(span: Span, verdict
     assert (shard.rows, shard.newest, shard.position) == ({}, 0, 1)
 
 
+# -- what an event does to its session
+
+
+def opened(*before: Event) -> Session:
+    session = Session(START, START)
+    for one in before:
+        advance(session, one, DEFAULTS)
+    return session
+
+
+def test_advancing_returns_what_is_added_to_the_rows_and_changes_the_session() -> None:
+    session = opened()
+    assert advance(session, event("e1", 0, "tea", kind="add-to-cart"), DEFAULTS) == [Increment("tea", 1, 1)]
+    assert (session.positions, session.length, session.cart) == ([("tea", START)], 1, {"tea": 1})
+
+
+def test_the_stage_emits_what_advancing_returns() -> None:
+    events = [event("e1", 0, "tea"), event("e2", 9, "cup", kind="add-to-cart"), order("e3", 99, "o1", "cup", "pot")]
+    fold, session = Fold(), opened()
+    for one in events:
+        emitted = [increment for _, _, increment in fold(one).increments if increment.anchor != TOTALS]
+        assert emitted == advance(session, one, DEFAULTS)
+
+
+def test_an_event_that_is_not_counted_adds_arrivals_and_weights_and_no_session_or_meeting() -> None:
+    added = advance(opened(event("e1", 0, "tea")), event("e2", 0, "cup"), DEFAULTS, is_counted=False)
+    weight = pytest.approx(0.840_896, rel=1e-5)  # 2^-0.25
+    assert added == [
+        Increment("tea", 0, 0, (("cup", weight, 0, 0),)),
+        Increment("cup", 1, 0, (("tea", pytest.approx(0.420_448, rel=1e-5), 0, 0),)),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "weight"), [("browse", 1.0), ("add-to-cart", 2.0), ("orders", 2.0)])
+def test_a_pair_weighs_by_the_kind_of_the_event(kind: Kind, weight: float) -> None:
+    added = advance(opened(event("e1", 0, "tea")), event("e2", 0, "cup", kind=kind, order_id="o"), DEFAULTS)
+    assert added[0].others[0][1] == pytest.approx(weight * 2**-0.25)
+
+
+def test_the_items_of_one_order_weigh_six_and_beside_what_was_only_seen_two() -> None:
+    added = advance(opened(event("e1", 0, "mat")), order("e2", 0, "o1", "tea", "cup"), DEFAULTS)
+    weights = {(increment.anchor, other): weight for increment in added for other, weight, _, _ in increment.others}
+    assert weights["mat", "tea"] == pytest.approx(2 * 2**-0.25)
+    assert weights["tea", "cup"] == pytest.approx(6 * 3**-0.25)
+    assert weights["mat", "cup"] == pytest.approx(2 / 4 * 3**-0.25)
+
+
+def test_what_the_session_ordered_before_weighs_six_beside_what_it_orders_now() -> None:
+    added = advance(opened(order("e1", 0, "o1", "tea")), order("e2", 0, "o2", "cup"), DEFAULTS)
+    assert added[0].others[0][1] == pytest.approx(6 * 2**-0.25)
+
+
+def test_what_the_session_ordered_before_weighs_as_usual_beside_a_view() -> None:
+    added = advance(opened(order("e1", 0, "o1", "tea")), event("e2", 0, "cup"), DEFAULTS)
+    assert added[0].others[0][1] == pytest.approx(2**-0.25)
+
+
+def comparisons(*events: Event) -> int:
+    """How often the last event's item is compared with others."""
+    added = advance(opened(*events[:-1]), events[-1], DEFAULTS)
+    return sum(compared for increment in added[:-1] for *_, compared in increment.others)
+
+
+def test_what_is_viewed_right_after_another_view_is_compared_with_it() -> None:
+    assert comparisons(event("e1", 0, "tea"), event("e2", 1, "cup")) == 1
+
+
+def test_what_is_viewed_right_after_something_was_put_into_the_cart_is_not_compared_with_it() -> None:
+    added, taken_out = (event(action, 0, "tea", kind="add-to-cart", action=action) for action in (ADD, REMOVE))
+    assert comparisons(added, event("e2", 1, "cup")) == 0
+    assert comparisons(added, taken_out, event("e2", 1, "cup")) == 1
+
+
+def test_what_is_viewed_right_after_an_order_is_not_compared_with_it() -> None:
+    assert comparisons(order("e1", 0, "o1", "tea"), event("e2", 1, "cup")) == 0
+
+
+def test_what_was_put_into_the_cart_or_ordered_and_is_viewed_again_is_not_compared_with_the_next() -> None:
+    again, following = event("e2", 1, "tea"), event("e3", 2, "cup")
+    assert comparisons(event("e1", 0, "tea", kind="add-to-cart"), again, following) == 0
+    assert comparisons(order("e1", 0, "o1", "tea"), again, following) == 0
+    assert comparisons(event("e1", 0, "tea"), again, following) == 1
+
+
+def test_what_the_cart_holds_since_an_earlier_session_is_not_compared_with_the_next_view() -> None:
+    fold = Fold()
+    fold(event("e1", 0, "tea", kind="add-to-cart"))
+    fold(event("e2", GAP + 1, "tea"))
+    forward, own = (increment for _, _, increment in fold(event("e3", GAP + 2, "cup")).increments)
+    assert (forward.others[0][3], own.others[0][3]) == (0, 0)
+
+
+def test_each_line_s_category_goes_to_its_item_s_row() -> None:
+    lines = (Line("tea", category="drinks"), Line("cup"))
+    added = advance(opened(), Event("orders", "e1", "s", START, "order", lines, order_id="o1"), DEFAULTS)
+    assert [(increment.anchor, increment.category) for increment in added] == [
+        ("tea", "drinks"),
+        ("tea", None),
+        ("cup", None),
+    ]
+
+
+# -- what a session asks
+
+
+def asked(*events: Event, rows: Rows = EMPTY) -> Query:
+    """What a session asks after the last of its events."""
+    return query(opened(*events), events[-1], rows, START + 7, DEFAULTS)
+
+
+def test_a_query_starts_from_the_distinct_items_newest_first() -> None:
+    found = asked(event("e1", 0, "tea"), event("e2", 1, "cup"), event("e3", 2, "tea"))
+    assert found.positions == [("tea", START + 2), ("cup", START + 1)]
+    assert (found.time_ms, found.now_ms) == (START + 2, START + 7)
+
+
+@pytest.mark.parametrize(("count", "asked_for"), [(9, 9), (10, 10), (11, 10)])
+def test_a_query_starts_from_ten_items_at_most(count: int, asked_for: int) -> None:
+    found = asked(*(event(f"e{n}", n, f"item-{n}") for n in range(count)))
+    assert [item for item, _ in found.positions] == [f"item-{n}" for n in reversed(range(count - asked_for, count))]
+
+
+def test_a_query_excludes_all_that_is_the_session_s() -> None:
+    found = asked(*(event(f"e{n}", n, f"item-{n}", kind="add-to-cart") for n in range(11)))
+    assert found.excluded == {f"item-{n}" for n in range(11)}
+
+
+DRINKS = plain({"tea": Row(0, category="drinks"), "cup": Row(0, category="dishes")})
+
+
+def test_the_category_is_the_one_that_the_event_names() -> None:
+    assert asked(event("e1", 0, "tea", category="teas"), rows=DRINKS).category == "teas"
+
+
+def test_where_the_event_names_no_category_the_newest_item_s_row_does() -> None:
+    assert asked(event("e1", 0, "tea"), rows=DRINKS).category == "drinks"
+
+
+def test_the_category_of_an_earlier_event_is_known_from_the_row_alone() -> None:
+    taken_out = event("e2", 0, "tea", kind="add-to-cart", action=REMOVE)
+    cleared = event("e2", 0, kind="add-to-cart", action=CLEAR)
+    for last in (taken_out, cleared):
+        assert asked(event("e1", 0, "tea", category="teas"), last, rows=DRINKS).category == "drinks"
+        assert asked(event("e1", 0, "tea", category="teas"), last).category is None
+
+
+def test_of_an_order_the_category_is_that_of_the_newest_item_and_of_no_other_line() -> None:
+    lines = (Line("tea", category="teas"), Line("cup"))
+    of = Event("orders", "e1", "s", START, "order", lines, order_id="o1")
+    assert asked(of, rows=DRINKS).category == "dishes"
+    assert asked(of).category is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "category"),
+    [
+        (["tea", "tea/teas"], "teas"),
+        (["tea/teas", "tea"], "teas"),
+        (["tea/teas", "tea/herbs"], "teas"),
+        (["cup/mugs", "tea", "tea/teas"], "teas"),
+        (["cup/mugs", "tea"], "drinks"),
+    ],
+)
+def test_of_several_lines_of_the_newest_item_the_first_that_names_a_category_does(
+    lines: list[str], category: str
+) -> None:
+    named = tuple(Line(item, category=name or None) for item, _, name in (line.partition("/") for line in lines))
+    of = Event("orders", "e1", "s", START, "order", named, order_id="o1")
+    assert asked(of, rows=DRINKS).category == category
+
+
+def test_taking_an_older_item_out_of_the_cart_does_not_make_its_category_the_newest() -> None:
+    taken_out = event("e3", 0, "tea", kind="add-to-cart", action=REMOVE, category="teas")
+    assert asked(event("e1", 0, "tea"), event("e2", 0, "cup"), taken_out, rows=DRINKS).category == "dishes"
+
+
+def test_without_an_item_there_is_no_category() -> None:
+    found = asked(event("e1", 0, kind="add-to-cart", action=CLEAR), rows=DRINKS)
+    assert (found.positions, found.category) == ([], None)
+
+
+def test_in_the_cart_and_at_the_order_the_cart_and_all_purchases_are_held_and_while_browsing_nothing() -> None:
+    bought, added = order("e1", 0, "o1", "tea"), event("e2", 0, "cup", kind="add-to-cart")
+    assert set(asked(bought).held) == {"tea"}
+    assert set(asked(bought, added).held) == {"tea", "cup"}
+    assert set(asked(bought, added, event("e3", 0, "mat")).held) == set()
+    assert set(asked(bought, added, order("e3", 0, "o2", "cup")).held) == {"tea", "cup"}
+
+
+def test_what_was_only_viewed_or_was_taken_out_again_is_not_held() -> None:
+    taken_out = event("e3", 0, "cup", kind="add-to-cart", action=REMOVE)
+    assert set(asked(event("e1", 0, "tea"), event("e2", 0, "cup", kind="add-to-cart"), taken_out).held) == set()
+
+
+def test_rivals_are_offered_while_browsing_and_not_once_the_item_is_in_the_cart() -> None:
+    rows = plain(SHOP)
+    for item in ("tea", "cup"):
+        rows[item] = msgspec.structs.replace(SHOP[item], category="same")
+    fold = Fold(rows)
+    assert offered(fold(event("e1", 0, "tea"))) == ["cup", "jug", "mat", "pan"]
+    assert offered(fold(event("e2", 0, "tea", kind="add-to-cart"))) == ["jug", "mat", "pan", "pot"]
+
+
+def test_when_nothing_but_rivals_is_left_the_suggestion_says_so() -> None:
+    rows = plain({item: msgspec.structs.replace(SHOP[item], category="same") for item in ITEMS})
+    fold = Fold(rows)
+    assert only(fold(event("e1", 0, "tea", kind="add-to-cart"))).reason == "only-rivals"
+
+
+def test_what_the_event_names_as_its_category_fills_the_suggestion_at_once() -> None:
+    epoch = epoch_of(START, DEFAULTS.half_life_ms)
+    rows = plain({"juice": Row(epoch, sessions=1e6, category="drinks"), TOTALS: Row(epoch, sessions=1e9)})
+    suggestion = only(Fold(rows)(event("e1", 0, "tea", category="drinks")))
+    assert [(item.item_id, item.evidence.source) for item in suggestion.items] == [("juice", "category")]
+    assert only(Fold(rows)(event("e1", 0, "tea"))).reason == "unknown-item"
+
+
 # -- gap and late events
 
 
@@ -279,15 +506,18 @@ def test_a_late_event_is_not_offered_what_is_in_the_live_sessions_cart() -> None
 def test_a_late_event_does_not_lift_a_pair_over_the_floor() -> None:
     half_life = DEFAULTS.half_life_ms
     epoch = epoch_of(START, half_life)
-    met = growth(START - 2 * half_life, epoch, half_life)  # two half-lives ago: a count of a quarter now
-    fold = Fold(rows={"tea": Row(epoch, met, met, met, {"cup": met}, {"cup": met})})
+    one = growth(START, epoch, half_life)
+    tea = Row(epoch, one, one, one, {"cup": one}, {"cup": one})
+    rows = plain({"tea": tea, "cup": Row(epoch, sessions=4 * one), TOTALS: Row(epoch, sessions=10 * one)})
+    # Of all sessions 0.4 have a cup. Now 1 of 1 with tea proves 0.27; two half-lives ago that was 4 of 4: 0.6.
+    fold = Fold(rows)
     fold(event("now", 0, "mat", session="other"))
     assert offered(fold(event("a", 0, "tea", session="a"))) == []
     assert offered(fold(event("b", -2 * half_life, "tea", session="b"))) == []
 
 
 def test_items_that_the_query_did_not_start_from_do_not_decide_the_reason() -> None:
-    fold = Fold(rows={"tea": SHOP["tea"]})
+    fold = Fold(rows=plain({"tea": SHOP["tea"]}))
     fold(event("e0", 0, "tea"))
     for number in range(DEFAULTS.query_items):
         effects = fold(event(f"u{number}", 0, f"unknown-{number}"))
@@ -445,7 +675,7 @@ def test_the_latest_twenty_suggestions_with_items_can_be_accepted() -> None:
 
 
 def test_an_empty_suggestion_is_not_remembered_as_an_offer() -> None:
-    fold = Fold(rows={})
+    fold = Fold(rows=EMPTY)
     fold(event("e1", 0, "tea"))
     assert fold.session().offers == []
 
@@ -454,7 +684,7 @@ def test_an_empty_suggestion_is_not_remembered_as_an_offer() -> None:
 
 
 def suggestion_of(of: Event, *items: str) -> Suggestion:
-    evidence = Evidence("tea", 1.0, 0.1, 0.1, None)
+    evidence = Evidence("pair", "tea", None, 1.0, 0.1, 0.1, None)
     chosen = tuple(SuggestedItem(item, rank, 1.0, evidence) for rank, item in enumerate(items, start=1))
     reason = None if items else "weak-evidence"
     return Suggestion(suggestion_id(of), of.event_id, of.session_id, of.time, of.moment, None, chosen, reason)
@@ -557,7 +787,7 @@ def reloaded(shard: SessionShard) -> SessionShard:
 
 def replay(
     log: list[Packed[EventEntry]],
-    rows: Mapping[str, Row] = SHOP,
+    rows: Rows = SHOP,
     published: Mapping[str, Suggestion] | None = None,
     restart_before: Set[int] = frozenset(),
     parameters: Parameters = DEFAULTS,
@@ -635,7 +865,7 @@ def test_a_replay_is_the_same_however_the_log_is_cut_repeated_and_interrupted(
 @given(events=events_of(), cuts=cuts_of)
 def test_the_shop_s_rows_change_suggestions_and_never_increments(events: list[Event], cuts: list[int]) -> None:
     log = pack(events, cuts, chains_at(0))
-    assert replay(log, SHOP).increments == replay(log, {}).increments
+    assert replay(log, SHOP).increments == replay(log, EMPTY).increments
 
 
 @settings(max_examples=150)

@@ -15,8 +15,9 @@ from memory_worker import Deployment, MemoryWorker, event, values
 
 from models.coverage import Packed, Span
 from models.errors import AccidentError, LateWriterError
-from models.evidence import Evidence, SuggestedItem
+from models.evidence import Evidence
 from models.kpi import Tally
+from models.ladder import SuggestedItem
 from models.measuring import TallyEntry
 from models.partitioning import partition_of
 from models.records import Event
@@ -72,7 +73,12 @@ def packed_events(deployment: Deployment) -> list[Packed[Any]]:
 
 
 def shop(deployment: Deployment) -> None:
-    """Two sessions see tea and cup; a third sees tea, is offered the cup, adds it and orders it."""
+    """Two sessions see tea and cup; a third sees tea, is offered the cup, adds it and orders it.
+
+    Before them four others see a mat: a cup in every session would be no evidence for tea and cup.
+    """
+    for number in range(4):
+        deployment.send("browse", f"other-{number}", "e1", item_id="mat", moment="home", seconds=number - 4)
     for number, session in enumerate(("one", "two")):
         deployment.send("browse", session, "e1", item_id="tea", seconds=number * 10)
         deployment.send("browse", session, "e2", item_id="cup", seconds=number * 10 + 1)
@@ -102,16 +108,16 @@ def test_the_shops_events_become_suggestions_outcomes_and_totals(broker: Embedde
         shop(deployment)
         worker = await run_shop(deployment)
         messages = deployment.messages("suggestions")
-        assert len(messages) == 7
+        assert len(messages) == 11
         offers = {(message["session_id"], message["event_id"]): message for message in messages}
         assert offers["one", "e1"]["reason"] == offers["one", "e2"]["reason"] == "unknown-item"
         assert offers["two", "e2"]["reason"] == "nothing-new"
         assert values(offers["two", "e1"]["items"], "item_id") == ["cup"]
         [cup] = offers["three", "e1"]["items"]
-        # Both sessions before had tea and cup; of three sessions, all had tea by now.
+        # Two of the six sessions before had tea and cup.
         assert (cup["item_id"], cup["rank"]) == ("cup", 1)
         assert cup["evidence"]["pair_count"] == pytest.approx(2, abs=0.01)
-        assert cup["evidence"]["support"] == pytest.approx(2 / 2, abs=0.01)
+        assert cup["evidence"]["support"] == pytest.approx(2 / 6, abs=0.01)
         outcomes = deployment.messages("acceptance")
         by_session = sorted((out["session_id"], out["stage"], out["item_id"], out["rank"]) for out in outcomes)
         assert by_session == [
@@ -180,7 +186,7 @@ def test_the_counts_are_the_same_however_the_events_come_in_batches(broker: Embe
             await worker.learn.flush()
             rows.append(deployment.rows("cooccurrence"))
             await worker.stop()
-        assert rows[0] == rows[1] and len(rows[0]) == 3
+        assert rows[0] == rows[1] and len(rows[0]) == 4
 
     run(test)
 
@@ -191,17 +197,17 @@ def test_metrics_count_what_went_through(broker: EmbeddedBroker) -> None:
         shop(deployment)
         worker = await run_shop(deployment)
         expected = {
-            ("sidecart_events_total", "type", "browse"): 5,
+            ("sidecart_events_total", "type", "browse"): 9,
             ("sidecart_events_total", "type", "orders"): 1,
             ("sidecart_rejected_total", "reason", "invalid-field"): 1,
             ("sidecart_suggestions_total", "moment", "browse"): 5,
             ("sidecart_suggestions_empty_total", "reason", "nothing-new"): 3,
-            ("sidecart_suggestions_empty_total", "reason", "unknown-item"): 2,
+            ("sidecart_suggestions_empty_total", "reason", "unknown-item"): 6,
             ("sidecart_acceptance_total", "stage", "ordered"): 1,
         }
         found = {key: worker.metric(key[0], **{key[1]: key[2]}) for key in expected}
         assert found == expected
-        assert worker.metric("sidecart_suggestion_seconds_count") == 7
+        assert worker.metric("sidecart_suggestion_seconds_count") == 11
         assert worker.metric("sidecart_load_seconds_count", table="kpi") == 2
         await worker.stop()
 
@@ -408,10 +414,14 @@ def test_a_dead_letter_of_a_wide_input_topic_finds_a_partition(broker: EmbeddedB
 
 
 def knowing_worker(partitions: int = 1) -> Deployment:
-    """Return a deployment where tea leads to cup, and session `s` has seen nothing yet."""
+    """Return a deployment where tea leads to cup, and session `s` has seen nothing yet.
+
+    Three of nine sessions have seen both, and the others neither.
+    """
     deployment = Deployment(partitions)
     for number in range(PAST):
-        deployment.put(event(f"past-{number}", "e1", "tea"), event(f"past-{number}", "e2", "cup"))
+        others = [event(f"other-{number}-{other}", "e1", "mat") for other in range(2)]
+        deployment.put(event(f"past-{number}", "e1", "tea"), event(f"past-{number}", "e2", "cup"), *others)
     return deployment
 
 
@@ -426,13 +436,15 @@ async def after_the_past(deployment: Deployment) -> MemoryWorker:
 
 #: Records of `session-events` that `knowing_worker` writes; VIEW is the next, CART the one after.
 PAST = 3
+#: Events in them, each with its suggestion.
+PAST_EVENTS = 4 * PAST
 VIEW = event("s", "e1", "tea", seconds=10)
 CART = event("s", "e2", "cup", kind="add-to-cart", seconds=20)
 
 
 def foreign(of: Event, *offered: str) -> Suggestion:
     """Return what another worker might have published for an event; without items it knew of nothing."""
-    evidence = Evidence("tea", 1.0, 1.0, 1.0, 1.0)
+    evidence = Evidence("pair", "tea", None, 1.0, 1.0, 1.0, 1.0)
     items = tuple(SuggestedItem(item, rank, 1.0, evidence) for rank, item in enumerate(offered, start=1))
     reason = None if items else "weak-evidence"
     return Suggestion(suggestion_id(of), of.event_id, of.session_id, of.time, of.moment, "tea", items, reason)
@@ -539,7 +551,7 @@ def test_a_takeover_reads_back_from_the_mark_and_not_from_the_beginning() -> Non
         deployment = knowing_worker()
         worker = await after_the_past(deployment)
         await worker.stop()
-        assert deployment.mark("sessions").published_end == 6
+        assert deployment.mark("sessions").published_end == PAST_EVENTS
         read: list[int] = []
 
         class Consumer(MemoryConsumer):
@@ -551,7 +563,7 @@ def test_a_takeover_reads_back_from_the_mark_and_not_from_the_beginning() -> Non
         second = MemoryWorker(deployment)
         second.new_consumer = lambda: Consumer(deployment.log)
         await second.take_over()
-        assert read == [6]
+        assert read == [PAST_EVENTS]
         await second.stop()
 
     run(test)
@@ -586,7 +598,7 @@ def test_what_the_mark_covers_is_read_back_and_let_go() -> None:
         worker = await after_the_past(deployment)
         await worker.stop()
         mark = deployment.mark("sessions")
-        assert mark.published_end == 2 * PAST
+        assert mark.published_end == PAST_EVENTS
         mark.published_end = 0  # as if all were on their way when the mark was made
         deployment.tables["sessions"][0][MARK_KEY] = encode_mark(mark)
         second = MemoryWorker(deployment)

@@ -4,14 +4,20 @@ import msgspec
 import pytest
 
 from models.attribution import Outcome
-from models.evidence import Evidence, SuggestedItem
+from models.evidence import Evidence
+from models.ladder import SuggestedItem
 from models.suggesting import Suggestion
 from streams.lines import message_line, outcome_line, suggestion_line
 
-GRINDER = Evidence(anchor="coffee-grinder", pair_count=17.2, support=0.02, confidence=0.4, lift=4.1)
+GRINDER = Evidence(
+    source="pair", anchor="coffee-grinder", via=None, pair_count=17.2, support=0.02, confidence=0.4, lift=4.1
+)
 BEANS = SuggestedItem("coffee-beans-1kg", 1, 0.9, GRINDER)
-PAPERS = SuggestedItem("filter-papers", 2, 0.7, Evidence("coffee-grinder", 11.6, 0.01, 0.3, None))
-HONEY = SuggestedItem("honey", 3, 0.1, Evidence("teapot", 2.0, 0.01, 0.2, 1.26))
+PAPERS = SuggestedItem("filter-papers", 2, 0.7, Evidence("pair", "coffee-grinder", None, 11.6, 0.01, 0.3, None))
+HONEY = SuggestedItem("honey", 3, 0.1, Evidence("pair", "teapot", None, 2.0, 0.01, 0.2, 1.26))
+SCOOP = SuggestedItem("scoop", 1, 0.1, Evidence("neighbour", "coffee-grinder", "beans", 3.4, 0.01, 0.1, 1.5))
+MUG = SuggestedItem("mug", 1, 0.0, Evidence("category", "coffee-grinder", None, 40.6, 0.05, 0.05, 1.0))
+WOK = SuggestedItem("wok", 2, 0.0, Evidence("popular", None, None, 90.4, 0.1, 0.1, 1.0))
 
 
 def suggestion(*items: SuggestedItem, reason: str | None = None, anchor: str | None = "coffee-grinder") -> Suggestion:
@@ -30,6 +36,18 @@ def test_suggestion_names_anchor_items_and_evidence() -> None:
 
 def test_item_that_goes_with_another_item_than_the_anchor_says_with_which() -> None:
     assert suggestion_line(suggestion(HONEY)).plain == "cart   coffee-grinder → honey (with teapot 2×, lift 1.3)"
+
+
+@pytest.mark.parametrize("anchor", ["coffee-grinder", "teapot"])
+def test_item_that_another_one_leads_to_says_over_which(anchor: str) -> None:
+    line = suggestion_line(suggestion(SCOOP, anchor=anchor)).plain
+    assert line == f"cart   {anchor} → scoop (over beans 3×, lift 1.5)"
+
+
+def test_popular_item_says_where_and_has_no_lift() -> None:
+    assert suggestion_line(suggestion(MUG, WOK)).plain == (
+        "cart   coffee-grinder → mug (popular in the category, 41×), wok (popular, 90×)"
+    )
 
 
 def test_empty_suggestion_says_why() -> None:

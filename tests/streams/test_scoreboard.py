@@ -3,7 +3,8 @@
 import pytest
 
 from models.attribution import Outcome, Stage
-from models.evidence import Evidence, SuggestedItem
+from models.evidence import Evidence
+from models.ladder import SuggestedItem
 from models.suggesting import Suggestion
 from streams.scoreboard import Scoreboard
 
@@ -11,7 +12,7 @@ from streams.scoreboard import Scoreboard
 def suggestion(number: int, *pairs: tuple[str, str]) -> Suggestion:
     """Make the suggestion for event e<number>, of pairs of anchor and item."""
     items = tuple(
-        SuggestedItem(item, rank, 1.0, Evidence(anchor, 1.0, 0.1, 0.1, 2.0))
+        SuggestedItem(item, rank, 1.0, Evidence("pair", anchor, None, 1.0, 0.1, 0.1, 2.0))
         for rank, (anchor, item) in enumerate(pairs, start=1)
     )
     return Suggestion(f"q{number}", f"e{number}", "s", 0, "browse", "a", items, None if items else "unknown-item")
@@ -35,6 +36,13 @@ def test_planted_is_judged_by_the_anchor_of_the_evidence(board: Scoreboard) -> N
     board.add_suggestion(suggestion(2, ("a", "x"), ("a", "b")), 0.0)
     assert (board.planted, board.items, board.planted_share) == (3, 6, 0.5)
     assert board.planted_first_share == 0.5
+
+
+def test_what_is_merely_popular_is_not_planted(board: Scoreboard) -> None:
+    evidence = Evidence("popular", None, None, 20.0, 0.1, 0.1, 1.0)
+    items = (SuggestedItem("b", 1, 0.0, evidence),)
+    board.add_suggestion(Suggestion("q1", "e1", "s", 0, "browse", "a", items, None), 0.0)
+    assert (board.planted, board.items) == (0, 1)
 
 
 def test_empty_suggestions_are_counted_by_reason(board: Scoreboard) -> None:

@@ -223,7 +223,7 @@ def test_a_mark_says_what_its_rows_are_the_fold_of() -> None:
         assert (mark.position, mark.watermarks, mark.newest) == (2, {"browse-0": 1}, 1_767_607_200_000)
         rows = ("session-events", "browse", "add-to-cart", "orders")
         assert mark.topic_ids == {row: TOPIC_IDS[row] for row in rows}
-        assert (mark.partitions, mark.half_life_ms) == (2, 14 * 86_400_000)
+        assert (mark.partitions, mark.half_life_ms) == (2, 30 * 86_400_000)
         assert worker.deployment.mark("cooccurrence").topic_ids.keys() == {"pairs", "session-events"}
         assert worker.deployment.mark("kpi").topic_ids.keys() == {"tallies", "session-events"}
         await worker.stop()

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from models.attribution import Outcome
-from models.evidence import Evidence, SuggestedItem
+from models.evidence import Evidence
+from models.ladder import SuggestedItem
 from models.suggesting import Suggestion
 from streams.scoreboard import Scoreboard
 from streams.view import PlainView, Status, TerminalView, open_view, render, summary
@@ -21,7 +22,7 @@ READY = replace(STARTING, state="ready", elapsed_s=12.3)
 def filled_board(suggestions: int = 50) -> Scoreboard:
     board = Scoreboard({"coffee-grinder": frozenset({"filter-papers"})}, chance_share=0.023)
     for number in range(suggestions):
-        evidence = Evidence("coffee-grinder", 17.0, 0.1, 0.2, 4.1)
+        evidence = Evidence("pair", "coffee-grinder", None, 17.0, 0.1, 0.2, 4.1)
         items = tuple(
             SuggestedItem(name, rank + 1, 1.0, evidence) for rank, name in enumerate(("filter-papers", "wok"))
         )

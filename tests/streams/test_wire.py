@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from models.cooccurrence import Increment, Row, fold
 from models.coverage import Packed, Span
 from models.door import InputRecord, Rejected
-from models.errors import InvariantError
-from models.evidence import Evidence, SuggestedItem
+from models.errors import AccidentError, InvariantError
+from models.evidence import Evidence
 from models.kpi import Tally, Window
+from models.ladder import SuggestedItem
 from models.learning import PairEntry
 from models.measuring import TallyEntry
 from models.parameters import Parameters
@@ -55,7 +56,7 @@ weights = st.floats(0, allow_nan=False, allow_infinity=False)
 indexes = st.integers(0, 100)
 
 spans = st.lists(st.builds(Span, ids, st.integers(-1, OFFSET_MAX), offsets), max_size=4)
-lines = st.builds(Line, ids, st.integers(1, 1_000_000), st.none() | weights)
+lines = st.builds(Line, ids, st.integers(1, 1_000_000), st.none() | weights, st.none() | ids)
 events = st.builds(
     Event,
     st.sampled_from(["browse", "add-to-cart", "orders"]),
@@ -69,8 +70,9 @@ events = st.builds(
     st.none() | ids,
     st.none() | ids,
 )
-others = st.lists(st.tuples(ids, weights, st.integers(0, 1)), max_size=4).map(tuple)
-increments = st.builds(Increment, texts, st.integers(0, 1), st.integers(0, 1), others)
+flags = st.integers(0, 1)
+others = st.lists(st.tuples(ids, weights, flags, flags), max_size=4).map(tuple)
+increments = st.builds(Increment, texts, flags, flags, others, st.none() | ids)
 revenue = st.lists(st.tuples(texts, counts), max_size=2).map(tuple)
 tallies = st.builds(Tally, times, ids, counts, counts, counts, counts, counts, counts, revenue)
 
@@ -98,23 +100,28 @@ def test_packed_tallies_come_back(record: Packed[TallyEntry]) -> None:
 
 
 def test_weights_come_back_bit_by_bit() -> None:
-    increment = Increment("tea", others=(("cup", 0.1 + 0.2, 1), ("pot", 5e-324, 0), ("mug", 1.7976931348623157e308, 1)))
+    increment = Increment(
+        "tea", others=(("cup", 0.1 + 0.2, 1, 0), ("pot", 5e-324, 0, 1), ("mug", 1.7976931348623157e308, 1, 1))
+    )
     record = Packed([Span("0", -1, 4)], [PairEntry(0, 4, 1, 1, increment)])
     decoded = PACKED_PAIRS.decode(PACKED_PAIRS.encode(record)).entries[0].increment
-    assert [weight.hex() for _, weight, _ in decoded.others] == [weight.hex() for _, weight, _ in increment.others]
+    assert [weight.hex() for _, weight, *_ in decoded.others] == [weight.hex() for _, weight, *_ in increment.others]
 
 
 def test_the_layout_is_the_documented_one() -> None:
-    event = Event("browse", "e1", "s1", 5, "browse", (Line("tea"),))
+    event = Event("browse", "e1", "s1", 5, "browse", (Line("tea", category="drinks"),))
     value = PACKED_EVENTS.encode(Packed([Span("browse-0", -1, 7)], [EventEntry(0, 7, 9, event)]))
-    assert value[:1] == b"\x01"
+    assert value[:1] == b"\x02"
     assert msgspec.msgpack.decode(value[1:]) == [
         [["browse-0", -1, 7]],
-        [[0, 7, 9, ["browse", "e1", "s1", 5, "browse", [["tea", 1, None]], "add", None, None, None]]],
+        [[0, 7, 9, ["browse", "e1", "s1", 5, "browse", [["tea", 1, None, "drinks"]], "add", None, None, None]]],
     ]
-    increment = Increment("tea", 1, 1, (("cup", 0.5, 1),))
+    increment = Increment("tea", 1, 1, (("cup", 0.5, 1, 0),), "drinks")
     value = PACKED_PAIRS.encode(Packed([Span("0", 3, 7)], [PairEntry(0, 7, 5, 9, increment)]))
-    assert msgspec.msgpack.decode(value[1:]) == [[["0", 3, 7]], [[0, 7, 5, 9, ["tea", 1, 1, [["cup", 0.5, 1]]]]]]
+    assert msgspec.msgpack.decode(value[1:]) == [
+        [["0", 3, 7]],
+        [[0, 7, 5, 9, ["tea", 1, 1, [["cup", 0.5, 1, 0]], "drinks"]]],
+    ]
     value = PACKED_TALLIES.encode(Packed([Span("0", 3, 7)], [TallyEntry(0, 7, Tally(60_000, "cart", suggestions=1))]))
     assert msgspec.msgpack.decode(value[1:]) == [[["0", 3, 7]], [[0, 7, [60_000, "cart", 1, 0, 0, 0, 0, 0, []]]]]
 
@@ -122,7 +129,7 @@ def test_the_layout_is_the_documented_one() -> None:
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
 @given(garbage=st.binary(max_size=64))
 def test_bytes_that_no_sidecart_wrote_are_refused(codec: PackedCodec[Any], garbage: bytes) -> None:
-    for value in (garbage, b"\x01" + garbage):
+    for value in (garbage, b"\x02" + garbage):
         try:
             record = codec.decode(value)
         except InvariantError:
@@ -135,13 +142,13 @@ def test_bytes_that_no_sidecart_wrote_are_refused(codec: PackedCodec[Any], garba
     ("value", "message"),
     [
         (b"", "starts with b'', not with version"),
-        (b"\x02\x92\x90\x90", r"starts with b'\\x02', not with version b'\\x01'"),
+        (b"\x01\x92\x90\x90", r"starts with b'\\x01', not with version b'\\x02'"),
         (b'{"spans": []}', "starts with b'{'"),
-        (b"\x01", "cannot be read: Input data was truncated"),
-        (b"\x01\x92\x90", "cannot be read: Input data was truncated"),
-        (b"\x01\x92\x90\x90\x00", "cannot be read: MessagePack data is malformed: trailing characters"),
-        (b"\x01\x90", "cannot be read: Expected `array` of at least length 2, got 0"),
-        (b"\x01\x92\x91\x93\xa1a\xc0\x00\x90", "cannot be read: Expected `int`"),
+        (b"\x02", "cannot be read: Input data was truncated"),
+        (b"\x02\x92\x90", "cannot be read: Input data was truncated"),
+        (b"\x02\x92\x90\x90\x00", "cannot be read: MessagePack data is malformed: trailing characters"),
+        (b"\x02\x90", "cannot be read: Expected `array` of at least length 2, got 0"),
+        (b"\x02\x92\x91\x93\xa1a\xc0\x00\x90", "cannot be read: Expected `int`"),
     ],
 )
 def test_a_refusal_says_why(codec: PackedCodec[Any], value: bytes, message: str) -> None:
@@ -187,6 +194,8 @@ rows = {
         weights,
         st.dictionaries(ids, weights, max_size=6),
         st.dictionaries(ids, weights, max_size=6),
+        st.dictionaries(ids, weights, max_size=6),
+        st.none() | ids,
     ),
     "kpi": st.builds(
         Window, counts, counts, counts, counts, counts, counts, st.dictionaries(texts, counts, max_size=3)
@@ -219,7 +228,7 @@ def test_a_row_folds_on_the_same_after_it_was_read_back(arrivals: list[tuple[str
     for count, (other, weight) in enumerate(arrivals):
         if count == read_at:
             row = codec.decode(codec.encode(copy.deepcopy(kept)))
-        increment = Increment("tea", others=((other, weight, 1),))
+        increment = Increment("tea", others=((other, weight, 1, 0),))
         kept = fold(kept, increment, 0, parameters)
         row = kept if row is kept else fold(row, increment, 0, parameters)
     assert in_order(row) == in_order(kept)
@@ -258,6 +267,13 @@ def test_marks_come_back(mark: Mark) -> None:
     assert decode_mark(encode_mark(mark)) == mark
 
 
+def test_a_mark_of_another_layout_is_refused_in_one_sentence() -> None:
+    mark = encode_mark(Mark(5, {}, 0, {}, 4, 1000))
+    for value in (mark[1:], b"\x01" + mark[1:], b""):
+        with pytest.raises(AccidentError, match="written by another version of Sidecart"):
+            decode_mark(value)
+
+
 @given(st.builds(DoorMark, ends))
 def test_door_marks_come_back(mark: DoorMark) -> None:
     assert decode_door_mark(encode_door_mark(mark)) == mark
@@ -280,8 +296,8 @@ def test_the_metadata_of_another_programs_commit_is_no_mark(metadata: str) -> No
 
 
 def test_a_suggestion_comes_back_from_its_topic() -> None:
-    evidence = Evidence("tea", 2.0, 0.25, 0.5, None)
-    items = (SuggestedItem("cup", 1, 0.125, evidence),)
+    evidence = Evidence("neighbour", "tea", "cup", 2.0, 0.25, 0.5, None)
+    items = (SuggestedItem("saucer", 1, 0.125, evidence),)
     suggestion = Suggestion("id", "e1", "s1", 5, "browse", "tea", items, None)
     assert decode_suggestion(encode_json(suggestion)) == suggestion
     empty = Suggestion("id", "e1", "s1", 5, "browse", None, (), "no-item")
