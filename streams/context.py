@@ -1,7 +1,7 @@
 """What every stage is given: settings, topics, model parameters, the outbox, the metrics, the clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 
 from models.parameters import Parameters
@@ -50,7 +50,8 @@ class Context:
 
 def model_parameters(settings: Settings) -> Parameters:
     """Return the model's parameters with those that are settings."""
-    return Parameters(
+    return replace(
+        settings.model,
         session_gap_ms=round(settings.session_gap_s * 1000),
         attribution_window_ms=round(settings.attribution_window_s * 1000),
         half_life_ms=round(settings.half_life_days * 86_400_000),

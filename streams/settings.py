@@ -2,6 +2,8 @@
 
 Every field is a key of the TOML file and, upper-cased behind ``SIDECART_``, an environment variable
 (``state_dir`` is ``SIDECART_STATE_DIR``). The file is named by ``SIDECART_CONFIG``; without it there is none.
+
+The parameters of the ranking are the table ``[model]`` of the file, and only there: `sidecart tune` finds them.
 """
 
 import dataclasses
@@ -12,16 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.errors import ConfigurationError
-from models.parameters import DEFAULTS
+from models.errors import ConfigurationError, InvariantError
+from models.parameters import DEFAULTS, Parameters
+from models.tunable import TUNABLES
 
-__all__ = ["ENVIRONMENT_PREFIX", "Settings", "load_settings"]
+__all__ = ["ENVIRONMENT_PREFIX", "MODEL_KEYS", "Settings", "load_settings"]
 
 ENVIRONMENT_PREFIX = "SIDECART_"
 
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,180}")
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,60}")
+
+#: The keys of the table ``[model]``; the half-life is a setting of its own, for all that counts.
+MODEL_KEYS = {each.name: each for each in TUNABLES if each.name != "half_life_ms"}
 
 
 def _setting(default: Any, meaning: str, low: float | None = None, high: float | None = None) -> Any:
@@ -65,16 +71,27 @@ class Settings:
     tick_ms: float = _setting(10.0, "milliseconds between two polls of the broker", 0, 1000)
     session_timeout_s: float = _setting(10.0, "seconds after which a silent worker's partitions move", 6, 300)
     log_level: str = _setting("info", "debug, info, warning or error")
+    #: The defaults with what the table ``[model]`` says; where a setting says something too, the setting holds.
+    model: Parameters = DEFAULTS
+    #: The file that was read, for `as_environment`; it is not what the settings are.
+    config: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for spec in dataclasses.fields(self):
+        for spec in _SPECS.values():
             _check_range(spec, getattr(self, spec.name))
+        for key, tunable in MODEL_KEYS.items():
+            value = tunable.of(self.model)
+            if not tunable.low <= value <= tunable.high:
+                raise ConfigurationError(
+                    f"{key}={value!r} in [model] is out of range: {tunable.low:.12g} to {tunable.high:.12g}; it is "
+                    f"{tunable.meaning}"
+                )
         if not _TOPIC_PREFIX.fullmatch(self.topic_prefix):
             raise ConfigurationError(
                 f"topic_prefix={self.topic_prefix!r} is not a prefix of topic names: at most 60 of A-Z a-z 0-9 . _ -"
             )
         names: dict[str, str] = {}
-        for spec in dataclasses.fields(self):
+        for spec in _SPECS.values():
             if not spec.name.startswith("topic_") or spec.name == "topic_prefix":
                 continue
             name = getattr(self, spec.name)
@@ -98,12 +115,22 @@ class Settings:
         return [server.strip() for server in self.bootstrap_servers.split(",")]
 
     def as_environment(self) -> dict[str, str]:
-        """Return the variables by which another process reads the same settings."""
-        return {
-            f"{ENVIRONMENT_PREFIX}{spec.name.upper()}": str(getattr(self, spec.name))
-            for spec in dataclasses.fields(self)
-            if getattr(self, spec.name) != spec.default
+        """Return the variables by which another process reads the same settings, while their file stays as it is.
+
+        Raises
+        ------
+        InvariantError
+            If the model's parameters come from no file: no variable can hold them.
+        """
+        if self.config is None and self.model != DEFAULTS:
+            raise InvariantError("the model's parameters can be passed on in a configuration file only; load them")
+        # With a file, a default must be said too: the file may say something else.
+        variables = {
+            f"{ENVIRONMENT_PREFIX}{name.upper()}": str(getattr(self, name))
+            for name, spec in _SPECS.items()
+            if self.config is not None or getattr(self, name) != spec.default
         }
+        return variables if self.config is None else variables | {_CONFIG_VARIABLE: str(self.config)}
 
     @property
     def group_id(self) -> str:
@@ -126,29 +153,52 @@ def load_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     ConfigurationError
         For an unknown key, a value of the wrong type or out of range, or a file that cannot be read.
     """
-    specs = {spec.name: spec for spec in dataclasses.fields(Settings)}
     values: dict[str, Any] = {}
-    file = environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    file = environment.get(_CONFIG_VARIABLE)
     if file:
+        values["config"] = Path(file).absolute()
         for key, value in _read_toml(Path(file)).items():
-            if key not in specs:
-                raise ConfigurationError(f"unknown key {key!r} in {file}; the keys are {', '.join(specs)}")
-            values[key] = _convert(specs[key], value, f"{key} in {file}")
+            if key == "model":
+                values[key] = _model(value, file)
+            elif key in _SPECS:
+                values[key] = _convert(_SPECS[key], value, f"{key} in {file}")
+            else:
+                raise ConfigurationError(
+                    f"unknown key {key!r} in {file}; the keys are {', '.join(_SPECS)}, and the table [model]"
+                )
     for variable, text in environment.items():
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _OTHER_VARIABLES:
             continue
-        if name not in specs:
+        if name not in _SPECS:
             raise ConfigurationError(f"unknown environment variable {variable}; is it spelt right?")
-        values[name] = _convert(specs[name], text, variable)
+        values[name] = _convert(_SPECS[name], text, variable)
     for name, value in flags.items():
         if value is not None:
-            values[name] = _convert(specs[name], value, "--" + name.replace("_", "-"))
+            values[name] = _convert(_SPECS[name], value, "--" + name.replace("_", "-"))
     return Settings(**values)
 
 
+_CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
+
 #: Variables with our prefix that are not settings of a worker: the configuration file and the recorded data.
-_OTHER_VARIABLES = frozenset({f"{ENVIRONMENT_PREFIX}CONFIG", f"{ENVIRONMENT_PREFIX}DATA"})
+_OTHER_VARIABLES = frozenset({_CONFIG_VARIABLE, f"{ENVIRONMENT_PREFIX}DATA"})
+
+#: The fields that are a key and a variable each.
+_SPECS = {spec.name: spec for spec in dataclasses.fields(Settings) if spec.metadata}
+
+_MODEL_SPECS = {spec.name: spec for spec in dataclasses.fields(Parameters) if spec.name in MODEL_KEYS}
+
+
+def _model(table: Any, file: str) -> Parameters:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"model in {file}={table!r} is not a table; write [model] and a line for each key")
+    values = {}
+    for key, value in table.items():
+        if key not in _MODEL_SPECS:
+            raise ConfigurationError(f"unknown key {key!r} in [model] of {file}; the keys are {', '.join(MODEL_KEYS)}")
+        values[key] = _convert(_MODEL_SPECS[key], value, f"{key} in [model] of {file}")
+    return dataclasses.replace(DEFAULTS, **values)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final, Self
 from streams.child_process import ChildProcess
 from streams.settings import ENVIRONMENT_PREFIX, Settings
 
-__all__ = ["WorkerProcess"]
+__all__ = ["WorkerProcess", "child_environment"]
 
 _HOST: Final = "127.0.0.1"
 _HTTP_TIMEOUT_S: Final = 1.0
@@ -36,7 +36,7 @@ class WorkerProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "streams.cli.main", "worker"]
-        self._process = ChildProcess(command, self._log_file, _environment(self._settings))
+        self._process = ChildProcess(command, self._log_file, child_environment(self._settings))
         return self
 
     def __exit__(
@@ -74,6 +74,7 @@ class WorkerProcess:
         return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return our environment with these settings and no others: what a worker of ours is started with."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     return inherited | settings.as_environment()

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, InvariantError
 from models.parameters import DEFAULTS
 from streams.context import model_parameters
-from streams.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from streams.settings import ENVIRONMENT_PREFIX, MODEL_KEYS, Settings, load_settings
 from streams.topics import topic_table
+from streams.worker_process import child_environment
 
-FIELDS = {spec.name: spec for spec in dataclasses.fields(Settings)}
+FIELDS = {spec.name: spec for spec in dataclasses.fields(Settings) if spec.metadata}
 RANGED = sorted(name for name, spec in FIELDS.items() if spec.metadata["low"] is not None)
 TOPICS = sorted(name for name in FIELDS if name.startswith("topic_") and name != "topic_prefix")
 
@@ -97,6 +99,44 @@ def test_another_process_reads_the_same_settings_from_the_environment(settings: 
     assert load_settings(settings.as_environment()) == settings
 
 
+@pytest.mark.parametrize("inherited", [{}, {"SIDECART_METRICS_PORT": "2222"}])
+def test_another_process_reads_the_same_model(file: Path, inherited: dict[str, str]) -> None:
+    text = "metrics_port = 1111\nhalf_life_days = 3\n[model]\nhop_weight = 0.5\nhop_neighbours = 7"
+    settings = load_settings(environment(file, text) | inherited)
+    again = load_settings(settings.as_environment())
+    assert again == settings
+    assert (again.model.hop_weight, again.model.hop_neighbours, again.half_life_days) == (0.5, 7, 3.0)
+
+
+def test_another_process_reads_the_default_that_won_over_the_file(file: Path) -> None:
+    text = "metrics_port = 1111\n[model]\nhop_weight = 0.5"
+    settings = load_settings(environment(file, text), metrics_port=FIELDS["metrics_port"].default)
+    assert load_settings(settings.as_environment()) == settings
+
+
+def test_another_process_reads_the_same_file_from_any_folder(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file.write_text("[model]\nhop_weight = 0.5")
+    monkeypatch.chdir(file.parent)
+    settings = load_settings({"SIDECART_CONFIG": file.name})
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert load_settings(settings.as_environment()).model.hop_weight == 0.5
+
+
+def test_a_model_of_no_file_is_not_passed_on_by_halves() -> None:
+    with pytest.raises(InvariantError, match="in a configuration file only"):
+        Settings(model=replace(DEFAULTS, hop_weight=0.5)).as_environment()
+
+
+def test_a_worker_process_is_given_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(environment(file, "[model]\nhop_weight = 0.5"), metrics_port="1234")
+    monkeypatch.setenv("SIDECART_TICK_MS", "7")
+    given = child_environment(settings)
+    assert load_settings(given) == settings
+    assert (given["SIDECART_CONFIG"], given["SIDECART_TICK_MS"]) == (str(file), "10.0")
+
+
 # -- what is refused
 
 
@@ -148,6 +188,58 @@ def test_a_number_without_bounds_is_refused(file: Path, line: str) -> None:
 def test_a_whole_number_may_be_written_as_a_float_or_a_text(file: Path) -> None:
     assert load_settings(environment(file, "metrics_port = 80.0")).metrics_port == 80
     assert load_settings(environment(file, 'metrics_port = "80"')).metrics_port == 80
+
+
+def test_an_unknown_key_of_the_model_is_refused_with_the_keys(file: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment(file, "[model]\nhop_weigth = 1"))
+    keys = ", ".join(MODEL_KEYS)
+    assert str(caught.value) == f"unknown key 'hop_weigth' in [model] of {file}; the keys are {keys}"
+
+
+@pytest.mark.parametrize("name", ["half_life_ms", "session_gap_ms", "row_size"])
+def test_what_is_a_setting_or_no_matter_of_the_ranking_is_no_key_of_the_model(file: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^unknown key '{name}' in \[model\] of "):
+        load_settings(environment(file, f"[model]\n{name} = 5"))
+
+
+@pytest.mark.parametrize("name", ["SIDECART_MODEL", "SIDECART_HOP_WEIGHT", "SIDECART_MODEL_HOP_WEIGHT"])
+def test_no_variable_sets_the_model(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^unknown environment variable {name}; "):
+        load_settings({name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("model = 3", r"model in .*=3 is not a table; write \[model\] and a line for each key"),
+        ("model = [{hop_weight = 1}]", r"model in .* is not a table; "),
+        ("[model]\nhop_weight = true", r"hop_weight in \[model\] of .*=True is not a number"),
+        ('[model]\nhop_weight = "much"', r"hop_weight in \[model\] of .*='much' is not a number"),
+        ("[model]\nhop_weight = nan", r"hop_weight in \[model\] of .*=nan is not a number"),
+        ("[model]\nhop_neighbours = 7.5", r"hop_neighbours in \[model\] of .*=7.5 is not a whole number"),
+        ("[model.hop_weight]\nx = 1", r"hop_weight in \[model\] of .* is not a number"),
+    ],
+)
+def test_a_wrong_value_of_the_model_is_refused(file: Path, line: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        load_settings(environment(file, line))
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_KEYS))
+def test_a_range_of_the_model_holds_at_its_bounds_and_not_beyond(name: str, file: Path) -> None:
+    tunable = MODEL_KEYS[name]
+    kind = type(getattr(DEFAULTS, name))
+    step = 1 if kind is int else 1e-6
+    for inside in (kind(tunable.low), kind(tunable.high)):
+        assert getattr(load_settings(environment(file, f"[model]\n{name} = {inside}")).model, name) == inside
+    for outside in (kind(tunable.low) - step, kind(tunable.high) + step):
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(environment(file, f"[model]\n{name} = {outside:f}"))
+        assert str(caught.value) == (
+            f"{name}={outside!r} in [model] is out of range: {tunable.low:.12g} to {tunable.high:.12g}; it is "
+            f"{tunable.meaning}"
+        )
 
 
 def test_the_source_of_a_wrong_value_is_named() -> None:
@@ -292,3 +384,18 @@ def test_the_settings_of_the_model_reach_it_in_its_units(
     name: str, value: float, parameter: str, expected: int
 ) -> None:
     assert getattr(model_parameters(Settings(**{name: value})), parameter) == expected
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_KEYS))
+def test_every_key_of_the_model_reaches_it(name: str, file: Path) -> None:
+    tunable = MODEL_KEYS[name]
+    moved = getattr(tunable.moved(DEFAULTS, 0.1), name)
+    assert moved != tunable.default
+    parameters = model_parameters(load_settings(environment(file, f"[model]\n{name} = {moved!r}")))
+    assert parameters == replace(DEFAULTS, **{name: moved})
+
+
+def test_the_settings_win_over_the_model() -> None:
+    assert (
+        model_parameters(Settings(model=replace(DEFAULTS, suggestions_max=9), suggestions_max=3)).suggestions_max == 3
+    )
