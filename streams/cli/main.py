@@ -7,7 +7,7 @@ import click
 
 from models.errors import SidecartError
 
-_COMMANDS = ("demo", "worker", "topics", "replay", "tail", "inspect", "broker")
+_COMMANDS = ("demo", "worker", "topics", "replay", "tail", "inspect", "evaluate", "tune", "broker")
 
 
 class _Commands(click.Group):
@@ -38,6 +38,8 @@ def sidecart() -> None:
       sidecart replay FILE --format sidecart         send recorded events
       sidecart tail                                  watch suggestions and acceptances
       sidecart inspect item SKU                      what has been learnt about one item
+      sidecart evaluate rsc15                        how good the suggestions are
+      sidecart tune --train FILE                     parameters that suit a shop's own traffic
 
     The broker's address is --bootstrap-servers or SIDECART_BOOTSTRAP_SERVERS.
     """

@@ -1,0 +1,1 @@
+"""The session-based baselines that Sidecart is measured against, one a file."""
