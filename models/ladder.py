@@ -1,7 +1,8 @@
 """What to show: the best candidates with enough evidence; else what is popular; else nothing, and why.
 
-The rungs, each labelled in the evidence: the rows of the session's items, their neighbours' rows, what is popular in
-the newest item's category, what is popular over all. A lower rung fills the places that the higher ones leave.
+What is ranked stands first, with the best evidence that it has: the rows of the session's items, their neighbours'
+rows, or that it is popular. The places left are filled with what is popular in the newest item's category, then with
+what is popular over all. Each says in its evidence which of these it is.
 """
 
 from collections.abc import Collection, Iterator
@@ -52,7 +53,7 @@ class Query(NamedTuple):
 
 
 class SuggestedItem(msgspec.Struct, frozen=True):
-    """One item of a suggestion; `rank` from 1; `score` from the ranking, zero for what is merely popular."""
+    """One item of a suggestion; `rank` from 1; `score` from the ranking, zero for what only fills a place."""
 
     item_id: str
     rank: int

@@ -31,7 +31,7 @@ def increments(
 
     For each of the last positions g = 1, 2, … holding item i at time t_i (i ≠ j, each i once) the rows get
 
-        w = b · g^-1.5 · exp(-|t - t_i| / 600 s) · L^-0.25         v_ij += w         v_ji += 0.5 · w
+        w = b · g^-2 · exp(-|t - t_i| / 600 s) · L^-0.25         v_ij += w         v_ji += 0.5 · w
 
     where b is 1 for a view, 2 for an item put into the cart or ordered, and 6 for two items both ordered. The two
     are compared, once a session, when they are viewed one after the other within 15 s, or when a view returns to j
@@ -86,12 +86,11 @@ def session_opened() -> Increment:
 
 
 def _returns(item: str, positions: Sequence[tuple[str, int]], parameters: Parameters) -> bool:
-    """Tell whether a view goes back, for the first time, to the item before the last, which was not left at once."""
+    """Tell whether a view goes back to the item before the last, which was met once and not at once."""
     if len(positions) < 2:
         return False
     (before, left_ms), (last, last_ms) = positions[-2:]
-    met = [other for other, _ in positions]
-    is_first = met.count(item) == met.count(last) == 1
+    is_first = [other for other, _ in positions].count(last) == 1
     return before == item and is_first and abs(last_ms - left_ms) > parameters.comparison_ms
 
 

@@ -32,8 +32,8 @@ class Parameters:
     candidates_max: int = 64
     #: Standard normal quantile of all floors: what is claimed holds with 95 % confidence, one-sided.
     confidence_z: float = 1.645
-    #: Sessions with a pair that are no evidence: one session is, for three half-lives.
-    pair_count_floor: float = 0.125
+    #: Sessions with a pair below which they are no evidence: one session is, for five half-lives.
+    pair_count_floor: float = 2.0**-5
     #: A popular item fills a place when at least this share of all sessions meets it.
     popular_share_floor: float = 0.01
     #: Sessions that must have met it: fewer are an accident, not a fashion.

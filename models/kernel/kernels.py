@@ -14,6 +14,7 @@ Ranking is `models.ranking.rank` with its powers taken apart:
 v^0.6 is kept beside v, and the other factor is the same for a whole row: no power is raised for a single neighbour.
 """
 
+from contextlib import suppress
 from functools import cache
 from math import exp
 from typing import NamedTuple
@@ -39,9 +40,13 @@ _EXCLUDED = -1.0
 
 @cache
 def enable_caches() -> None:
-    """Have the kernels that are called from outside kept on disk; not at import, which must touch no file."""
-    for kernel in (fold_tape, place_of, rank_session):
-        kernel.enable_caching()
+    """Have the kernels that are called from outside kept on disk; not at import, which must touch no file.
+
+    Where numba finds no folder that it may write, they are compiled in each process.
+    """
+    with suppress(RuntimeError):
+        for kernel in (fold_tape, place_of, rank_session):
+            kernel.enable_caching()
 
 
 @njit

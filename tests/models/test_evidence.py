@@ -208,16 +208,16 @@ def test_an_item_in_every_session_is_never_met_more_often_than_by_chance() -> No
     assert source(shop(1e6, 1e6, 1e6, 1e6)) == "popular"
 
 
-@pytest.mark.parametrize(("pair", "expected"), [(0.1249, None), (0.125, "pair"), (0.1251, "pair")])
-def test_a_pair_below_an_eighth_of_a_session_is_no_evidence(pair: float, expected: str | None) -> None:
+@pytest.mark.parametrize(("pair", "expected"), [(0.0312, None), (0.03125, "pair"), (0.0313, "pair")])
+def test_a_pair_below_a_thirty_second_of_a_session_is_no_evidence(pair: float, expected: str | None) -> None:
     # of a session in eight, and of an item that no session counts
-    assert source(shop(pair, 0.125, 0.0, 100.0)) == expected
+    assert source(shop(pair, 0.03125, 0.0, 100.0)) == expected
 
 
-def test_one_session_is_evidence_for_three_half_lives() -> None:
+def test_one_session_is_evidence_for_five_half_lives() -> None:
     rows = shop(1.0, 1.0, 1.0, 100.0)
-    assert source(rows, time_ms=3 * HALF_LIFE_MS) == "pair"
-    assert source(rows, time_ms=3 * HALF_LIFE_MS + 1) is None
+    assert source(rows, time_ms=5 * HALF_LIFE_MS) == "pair"
+    assert source(rows, time_ms=5 * HALF_LIFE_MS + 1) is None
 
 
 def test_a_pair_that_never_met_is_no_evidence_even_for_an_unknown_item() -> None:
@@ -245,12 +245,12 @@ def test_of_two_steps_each_must_be_above_its_floor(
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"), [(0.125, 0.125, "neighbour"), (0.1249, 0.125, None), (0.125, 0.1249, None)]
+    ("first", "second", "expected"), [(0.03125, 0.03125, "neighbour"), (0.0312, 0.03125, None), (0.03125, 0.0312, None)]
 )
-def test_of_two_steps_neither_may_be_below_an_eighth_of_a_session(
+def test_of_two_steps_neither_may_be_below_a_thirty_second_of_a_session(
     first: float, second: float, expected: str | None
 ) -> None:
-    rows = plain({"tea": row(0.125, {"cup": first}), "cup": row(0.125, {"saucer": second}), TOTALS: row(100.0)})
+    rows = plain({"tea": row(0.03125, {"cup": first}), "cup": row(0.03125, {"saucer": second}), TOTALS: row(100.0)})
     assert source(rows, SAUCER) == expected
 
 
@@ -316,7 +316,7 @@ def test_a_pair_that_is_evidence_is_met_more_often_beside_its_anchor_than_anywhe
     pair: float, anchor: float, item: float, total: float
 ) -> None:
     if source(shop(pair, anchor, item, total)) == "pair":
-        assert pair >= 0.125
+        assert pair >= 0.03125
         assert min(1.0, pair / anchor) > (min(1.0, item / total) if total else 0.0)
 
 

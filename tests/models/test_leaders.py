@@ -91,6 +91,7 @@ def test_an_item_that_no_session_met_does_not_lead() -> None:
 
 def test_a_forgotten_item_leads_nowhere() -> None:
     leaders = counted(2, ("a", met(1.0, "x")), ("b", met(2.0, "x")))
+    assert (leaders.top(None), leaders.top("x")) == (["b", "a"], ["b", "a"])
     leaders.forget("b", "x")
     assert (leaders.top(None), leaders.top("x")) == (["a"], ["a"])
 

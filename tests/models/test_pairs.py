@@ -261,4 +261,6 @@ def test_every_pair_is_added_to_both_rows_with_half_the_weight_backward(
         assert increment == Increment(other, 0, 0, ((item, pytest.approx(2 * weight), met, compared),))
         assert met == int(is_new)
         assert 0 < weight <= 0.5 * {"browse": 1, "add-to-cart": 2, "orders": 6 if other in bought else 2}[kind]
-        assert not compared or (kind == "browse" and other == positions[-1][0] and other not in bought | carted)
+        assert not compared or (
+            kind == "browse" and other == positions[-1][0] and not {item, other} & (bought | carted)
+        )

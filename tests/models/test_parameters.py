@@ -56,8 +56,8 @@ def test_what_decays_fastest_meets_no_bound_before_its_epoch_ends() -> None:
     assert growth(last_ms, 0, DEFAULTS.half_life_ms, DEFAULTS.trend_speed) == 2.0**479
 
 
-def test_one_session_is_evidence_of_a_pair_for_three_half_lives() -> None:
-    assert DEFAULTS.pair_count_floor == 0.5**3
+def test_one_session_is_evidence_of_a_pair_for_five_half_lives() -> None:
+    assert DEFAULTS.pair_count_floor == 0.5**5
 
 
 def test_the_floors_hold_with_95_percent_confidence() -> None:
