@@ -7,14 +7,14 @@ own epoch and is rescaled, exactly, by a power of two when an increment of a lat
 Source: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay (ICDE 2009).
 """
 
-__all__ = ["EPOCH_HALF_LIVES", "epoch_of", "growth", "rescale"]
+__all__ = ["EPOCH_HALF_LIVES", "EXPONENT_MAX", "epoch_of", "growth", "rescale"]
 
 #: Half-lives in an epoch: what decays thirty times as fast is still far from overflow, and a row is rescaled about
 #: once a year.
 EPOCH_HALF_LIVES = 16
 
 #: Beyond so many half-lives a weight is nothing, or everything; far from the 1024 at which a float overflows.
-_EXPONENT_MAX = 512.0
+EXPONENT_MAX = 512.0
 
 
 def epoch_of(time_ms: int, half_life_ms: int) -> int:
@@ -31,7 +31,7 @@ def growth(time_ms: int, epoch: int, half_life_ms: int, speed: int = 1) -> float
     8.0
     """
     exponent = speed * (time_ms - epoch * EPOCH_HALF_LIVES * half_life_ms) / half_life_ms
-    return float(2.0 ** max(-_EXPONENT_MAX, min(_EXPONENT_MAX, exponent)))
+    return float(2.0 ** max(-EXPONENT_MAX, min(EXPONENT_MAX, exponent)))
 
 
 def rescale(epochs: int, speed: int = 1) -> float:

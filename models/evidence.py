@@ -93,8 +93,9 @@ def is_popular(rows: Rows, item: str, anchor: str | None, time_ms: int, paramete
     sessions = rows.sessions(item, time_ms)
     if sessions < parameters.popular_sessions_floor:
         return False
-    proven = lower_bound(sessions, rows.total(time_ms), parameters.confidence_z)
-    return anchor is not None or proven >= parameters.popular_share_floor
+    if anchor is not None:
+        return True
+    return lower_bound(sessions, rows.total(time_ms), parameters.confidence_z) >= parameters.popular_share_floor
 
 
 def _path_evidence(rows: Rows, anchor: str, via: str, item: str, time_ms: int) -> Evidence:

@@ -110,10 +110,11 @@ def rank(
         recency = (place + 1) ** parameters.query_place_exponent * exp(-age)
         grown = growth(time_ms, row.epoch, half_life)
         mass = row.mass + parameters.mass_prior * grown
+        path_recency = recency ** (1 / compression)
         for item, weight in row.weights.items():
             association = weight / mass
             tallies.setdefault(item, _Tally()).add_pair(recency * association**compression, anchor)
-            reach.setdefault(item, _Reach()).add(recency ** (1 / compression) * association, anchor)
+            reach.setdefault(item, _Reach()).add(path_recency * association, anchor)
     nearest = sorted(reach.items(), key=lambda item: (-item[1].total, item[0]))
     for via, near in nearest[: parameters.hop_neighbours]:
         row = rows.get(via)

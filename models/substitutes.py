@@ -4,7 +4,7 @@ from models.confidence import lower_bound
 from models.parameters import Parameters
 from models.rows import Rows
 
-__all__ = ["is_rival"]
+__all__ = ["comparisons", "is_rival"]
 
 
 def is_rival(rows: Rows, item: str, held: str, time_ms: int, parameters: Parameters) -> bool:
@@ -29,5 +29,10 @@ def is_rival(rows: Rows, item: str, held: str, time_ms: int, parameters: Paramet
         return category == held_category
     return any(
         lower_bound(compared, met, parameters.confidence_z) > parameters.rival_share
-        for met, compared in (rows.pair(held, item, time_ms), rows.pair(item, held, time_ms))
+        for met, compared in comparisons(rows, item, held, time_ms)
     )
+
+
+def comparisons(rows: Rows, item: str, held: str, time_ms: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return in how many sessions two items met, and how often they were compared, by the row of either."""
+    return rows.pair(held, item, time_ms), rows.pair(item, held, time_ms)

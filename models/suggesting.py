@@ -151,6 +151,7 @@ def advance(session: Session, event: Event, parameters: Parameters, *, is_counte
     added: list[Increment] = []
     if event.action == ADD:
         ordered = {line.item_id for line in event.lines} if event.kind == "orders" else set()
+        bought = ordered | session.bought.keys()
         for line in event.lines:
             item = line.item_id
             added += increments(
@@ -162,7 +163,7 @@ def advance(session: Session, event: Event, parameters: Parameters, *, is_counte
                 parameters,
                 kind=event.kind,
                 category=line.category,
-                bought=ordered | session.bought.keys(),
+                bought=bought,
                 carted=session.cart,
             )
             arrive(session, item, event.time, parameters)

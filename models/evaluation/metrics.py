@@ -19,16 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DIGITS",
     "Metric",
     "abstention",
     "coverage",
     "gains",
     "intervals",
+    "mean",
     "popularity",
     "ratio_intervals",
 ]
 
 Metric = Literal["hr", "mrr", "ndcg"]
+
+#: Digits of a figure for machines.
+DIGITS: Final = 6
 
 #: The least that Efron and Tibshirani advise where percentiles are wanted.
 _RESAMPLES: Final = 1000
@@ -54,6 +59,17 @@ def gains(metric: Metric, ranks: NDArray[np.integer], k: int) -> NDArray[np.floa
     if metric == "ndcg":
         return found / np.log2(places + 1.0)
     return found.astype(np.float64)
+
+
+def mean(gained: NDArray[np.float64]) -> float | None:
+    """Return the figure of a metric from what each query counts, rounded; None without queries.
+
+    Examples
+    --------
+    >>> mean(np.array([1.0, 0.0, 0.0])), mean(np.array([]))
+    (0.333333, None)
+    """
+    return round(float(gained.mean()), DIGITS) if gained.size else None
 
 
 def coverage(shown: Set[str], catalogue: Set[str]) -> float:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.confidence import share
-from models.evaluation.metrics import gains
+from models.evaluation.metrics import DIGITS, gains, mean
 from models.evaluation.recommender import Interaction, Recommender
 from models.evaluation.replay import Replay
 from models.evaluation.sidecart import Sidecart
 from models.parameters import DEFAULTS, Parameters
 from models.records import MOMENTS, Kind
 from models.rows import Rows
+from models.substitutes import comparisons
 
 __all__ = ["RivalEffect", "RivalFigures", "rival_effect"]
 
@@ -25,7 +25,6 @@ __all__ = ["RivalEffect", "RivalFigures", "rival_effect"]
 _HOLDING: Final[tuple[Kind, ...]] = ("add-to-cart", "orders")
 #: What a slot shows (`models.parameters.Parameters.suggestions_max`).
 _SLOT: Final = 4
-_DIGITS: Final = 6
 
 #: Of the first four places of all lists: the share of the same category as an item held, and the share that most of
 #: the sessions which met it with an item held compared with that (`models.pairs`). `category_hr@k` as in
@@ -128,7 +127,7 @@ class _Witness:
         return shown
 
     def _is_mostly_compared(self, item: str, held: str, now_ms: int) -> bool:
-        pairs = (self._model.rows.pair(held, item, now_ms), self._model.rows.pair(item, held, now_ms))
+        pairs = comparisons(self._model.rows, item, held, now_ms)
         return any(share(compared, met) > self._parameters.rival_share for met, compared in pairs)
 
 
@@ -146,17 +145,13 @@ def _figures(replay: Replay, kind: Kind, places: _Places) -> RivalFigures:
         "queries": ranks.size,
         "same_category@4": _ratio(places.same_category, places.filled),
         "compared@4": _ratio(places.compared, places.filled),
-        "hr@4": _mean(gains("hr", ranks, 4)),
-        "hr@20": _mean(gains("hr", ranks, 20)),
-        "category_hr@4": _mean(gains("hr", known, 4)),
-        "category_hr@20": _mean(gains("hr", known, 20)),
+        "hr@4": mean(gains("hr", ranks, 4)),
+        "hr@20": mean(gains("hr", ranks, 20)),
+        "category_hr@4": mean(gains("hr", known, 4)),
+        "category_hr@20": mean(gains("hr", known, 20)),
         "empty": int(np.count_nonzero(replay.lengths[is_asked] == 0)),
     }
 
 
 def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, _DIGITS) if whole else None
-
-
-def _mean(column: NDArray[np.float64]) -> float | None:
-    return round(float(column.mean()), _DIGITS) if column.size else None
+    return round(part / whole, DIGITS) if whole else None

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from models.errors import InvariantError
 from models.evaluation.metrics import (
+    DIGITS,
     Metric,
     abstention,
     coverage,
     gains,
     intervals,
+    mean,
     popularity,
     ratio_intervals,
 )
@@ -31,7 +33,6 @@ _METRICS: Final[tuple[Metric, ...]] = ("hr", "mrr", "ndcg")
 _CUTS: Final = (4, 20)
 _FIGURES: Final = tuple((metric, k) for metric in _METRICS for k in _CUTS)
 _NAMES: Final = tuple(f"{metric}@{k}" for metric, k in _FIGURES)
-_DIGITS: Final = 6
 
 MomentFigures = TypedDict(
     "MomentFigures", {"queries": int, "hr@4": float | None, "hr@20": float | None, "mrr@20": float | None}
@@ -160,10 +161,10 @@ def _all_figures(replays: Mapping[str, Replay], sizes: Mapping[str, float], seed
 
 def _figures(replay: Replay, bytes_per_item: float | None, seed: int) -> Figures:
     columns = _columns(replay.ranks)
-    means = [_mean(column) for column in columns]
+    means = [mean(column) for column in columns]
     hr_4, hr_20, mrr_4, mrr_20, ndcg_4, ndcg_20 = means
     ends = [
-        None if isnan(low) else [round(low, _DIGITS), round(high, _DIGITS)]
+        None if isnan(low) else [round(low, DIGITS), round(high, DIGITS)]
         for low, high in intervals(replay.sessions, columns, seed).tolist()
     ]
     figures: Figures = {
@@ -190,17 +191,17 @@ def _figures(replay: Replay, bytes_per_item: float | None, seed: int) -> Figures
     }
     if replay.category_ranks is not None:
         known = replay.category_ranks[replay.category_ranks >= 0]
-        figures["category_hr@4"] = _mean(gains("hr", known, 4))
-        figures["category_hr@20"] = _mean(gains("hr", known, 20))
+        figures["category_hr@4"] = mean(gains("hr", known, 4))
+        figures["category_hr@20"] = mean(gains("hr", known, 20))
     return figures
 
 
 def _moment_figures(ranks: NDArray[np.integer]) -> MomentFigures:
     return {
         "queries": ranks.size,
-        "hr@4": _mean(gains("hr", ranks, 4)),
-        "hr@20": _mean(gains("hr", ranks, 20)),
-        "mrr@20": _mean(gains("mrr", ranks, 20)),
+        "hr@4": mean(gains("hr", ranks, 4)),
+        "hr@20": mean(gains("hr", ranks, 20)),
+        "mrr@20": mean(gains("mrr", ranks, 20)),
     }
 
 
@@ -208,10 +209,6 @@ def _columns(ranks: NDArray[np.integer]) -> list[NDArray[np.float64]]:
     return [gains(metric, ranks, k) for metric, k in _FIGURES]
 
 
-def _mean(column: NDArray[np.float64]) -> float | None:
-    return round(float(column.mean()), _DIGITS) if column.size else None
-
-
 def _known(value: float | None) -> float | None:
     """Return a figure as JSON can hold it: there is no nan."""
-    return None if value is None or isnan(value) else round(value, _DIGITS)
+    return None if value is None or isnan(value) else round(value, DIGITS)

@@ -1,9 +1,8 @@
 """What the kernels depend on beside the rows, as tuples of fixed types, for which they are compiled."""
 
-from math import log2
 from typing import NamedTuple
 
-from models.decay import EPOCH_HALF_LIVES, growth
+from models.decay import EPOCH_HALF_LIVES, EXPONENT_MAX
 from models.parameters import Parameters
 
 __all__ = ["Decay", "Weighing", "decay_of", "weighing_of"]
@@ -27,9 +26,8 @@ class Decay(NamedTuple):
 def decay_of(parameters: Parameters) -> Decay:
     """Return the decay that parameters ask for."""
     half_life_ms = parameters.half_life_ms
-    exponent_max = log2(growth(1 << 62, 0, 1))
     return Decay(
-        half_life_ms, EPOCH_HALF_LIVES * half_life_ms, EPOCH_HALF_LIVES, exponent_max, parameters.trend_speed, 2.0
+        half_life_ms, EPOCH_HALF_LIVES * half_life_ms, EPOCH_HALF_LIVES, EXPONENT_MAX, parameters.trend_speed, 2.0
     )
 
 

@@ -18,6 +18,7 @@ from models.evaluation.replay import Protocol
 from models.evaluation.summary import PROTOCOLS, Summary
 from models.kernel.rows import compile_kernels
 from models.parameters import DEFAULTS
+from streams.cli.exit_codes import INTERRUPTED
 from streams.cli.progress import progress_bar
 from streams.datasets import DATASETS, Dataset, load, load_files
 from streams.evaluation_plot import write_plot
@@ -27,8 +28,6 @@ __all__ = ["command"]
 
 #: Columns of a table that goes to a file or another program: none is left out there.
 _PIPE_WIDTH: Final = 160
-#: Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT.
-_INTERRUPTED: Final = 130
 
 
 def _models(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
@@ -98,7 +97,7 @@ def command(
             _write(summary, path)
             click.echo(f"plot: {path}", err=as_json)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _dataset(name: str | None, train: Path | None, test: Path | None) -> Dataset:

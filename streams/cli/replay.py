@@ -11,14 +11,12 @@ import click
 from models.errors import RecordingError
 from models.recordings.formats import FORMATS, read_events
 from models.recordings.record import BadLines
+from streams.cli.exit_codes import INTERRUPTED
 from streams.cli.options import bootstrap_servers, settings_from
 from streams.cli.progress import progress_bar
 from streams.replayer import Replayer, connect, input_topics, open_lines
 
 __all__ = ["command"]
-
-#: Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT.
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -74,7 +72,7 @@ def command(
             click.echo(f"sent {replayer.sent[kind]:,} events to {topic}")
         click.echo(f"bad lines: {bad_lines.total:,}")
     if is_interrupted:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _report_bad(bad_lines: BadLines) -> None:

@@ -17,6 +17,7 @@ from models.evaluation.tuning import Trial, Tuner, Verdict
 from models.kernel.rows import DenseRows, compile_kernels
 from models.parameters import DEFAULTS
 from models.tunable import TUNABLES, Tunable
+from streams.cli.exit_codes import INTERRUPTED
 from streams.cli.progress import progress_bar
 from streams.datasets import DATASETS, load_validation, load_validation_file
 from streams.tuned_file import tuned_file
@@ -27,8 +28,6 @@ __all__ = ["command"]
 _HALF_LIFE = "half_life_ms"
 #: Columns of a table that goes to a file or another program.
 _PIPE_WIDTH = 160
-#: Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT.
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -79,7 +78,7 @@ def command(
         click.echo(verdict_sentence(found.verdict))
         click.echo(_next_step(found.verdict, text, write))
     if found.is_interrupted:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 class _Budget(NamedTuple):

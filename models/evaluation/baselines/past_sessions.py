@@ -4,13 +4,15 @@ What a session holds is kept as *entries*: one an item and session, with the ite
 all its sessions at once, as arrays.
 """
 
+from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.baselines.top_n import top_n
 from models.evaluation.recommender import Interaction
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Integers",
     "Matches",
     "PastSessions",
+    "SessionNeighbours",
     "Similarity",
     "compare",
     "last_places",
@@ -199,3 +202,25 @@ def nearest(similarity: Floats, k: int) -> Integers:
 def _view(numbers: "array[int]") -> Integers:
     """Return the array without a copy; it must be let go before more is appended."""
     return np.frombuffer(numbers, np.int64)
+
+
+class SessionNeighbours(ABC):
+    """A model that scores the items of past sessions that are like the running one, and learns from ended ones."""
+
+    def __init__(self) -> None:
+        self._past = PastSessions()
+
+    def learn(self, session: Sequence[Interaction]) -> None:  # noqa: B027  nothing is what is to be done
+        """Do nothing: a session is learnt when it has ended."""
+
+    def learn_session(self, session: Sequence[Interaction]) -> None:
+        """Keep an ended session; those before must have ended earlier."""
+        self._past.add(session)
+
+    def recommend(self, session: Sequence[Interaction], n: int, excluded: Collection[str]) -> list[str]:
+        """Return the n items of greatest score, without the excluded; ties by item id."""
+        return top_n(self.scores(session), n, excluded)
+
+    @abstractmethod
+    def scores(self, session: Sequence[Interaction]) -> dict[str, float]:
+        """Return the score of each item of the nearest sessions; those of the running session are among them."""

@@ -12,19 +12,18 @@ M. Ludewig, D. Jannach: Evaluation of session-based recommendation algorithms, U
 term and the choice of similarity as in its code (github.com/rn5l/session-rec).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from models.evaluation.baselines.past_sessions import PastSessions, Similarity, compare, last_places, nearest
-from models.evaluation.baselines.top_n import top_n
+from models.evaluation.baselines.past_sessions import SessionNeighbours, Similarity, compare, last_places, nearest
 from models.evaluation.baselines.weighting import Weighting, distance_weight, place_weight
 from models.evaluation.recommender import Interaction
 
 __all__ = ["VSknn"]
 
 
-class VSknn:
+class VSknn(SessionNeighbours):
     """Score the items of the past sessions that share most, and the newest, with the running one.
 
     Parameters
@@ -70,27 +69,15 @@ class VSknn:
         weighting_score: Weighting = "quadratic",
         idf_weighting: float = 1.0,
     ) -> None:
+        super().__init__()
         self._k = k
         self._sample_size = sample_size
         self._similarity = similarity
         self._weighting = weighting
         self._weighting_score = weighting_score
         self._idf_weighting = idf_weighting
-        self._past = PastSessions()
-
-    def learn(self, session: Sequence[Interaction]) -> None:
-        """Do nothing: a session is learnt when it has ended."""
-
-    def learn_session(self, session: Sequence[Interaction]) -> None:
-        """Keep an ended session; those before must have ended earlier."""
-        self._past.add(session)
-
-    def recommend(self, session: Sequence[Interaction], n: int, excluded: Collection[str]) -> list[str]:
-        """Return the n items of greatest score, without the excluded; ties by item id."""
-        return top_n(self.scores(session), n, excluded)
 
     def scores(self, session: Sequence[Interaction]) -> dict[str, float]:
-        """Return the score of each item of the nearest sessions; those of the running session are among them."""
         length = len(session)
         places = last_places(session)
         weights = {item: place_weight(self._weighting, place, length) for item, place in places.items()}

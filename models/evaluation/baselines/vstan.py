@@ -18,7 +18,7 @@ S. Latifi, D. Jannach: Empirical analysis of session-based recommendation algori
 (github.com/rn5l/session-rec), where the decays are lambda_spw, lambda_snh, lambda_ipw and lambda_inh.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from math import exp
 
 import numpy as np
@@ -26,13 +26,12 @@ import numpy as np
 from models.evaluation.baselines.past_sessions import (
     Floats,
     Integers,
-    PastSessions,
+    SessionNeighbours,
     Similarity,
     compare,
     last_places,
     nearest,
 )
-from models.evaluation.baselines.top_n import top_n
 from models.evaluation.recommender import Interaction
 
 __all__ = ["VStan"]
@@ -41,7 +40,7 @@ __all__ = ["VStan"]
 DAY_MS = 86_400_000
 
 
-class VStan:
+class VStan(SessionNeighbours):
     """Score the items of the past sessions that are most like the running one, by place and by age.
 
     Parameters
@@ -91,6 +90,7 @@ class VStan:
         match_decay: float = 2.0,
         idf_weighting: float = 5.0,
     ) -> None:
+        super().__init__()
         self._k = k
         self._sample_size = sample_size
         self._similarity = similarity
@@ -99,21 +99,8 @@ class VStan:
         self._item_decay = item_decay
         self._match_decay = match_decay
         self._idf_weighting = idf_weighting
-        self._past = PastSessions()
-
-    def learn(self, session: Sequence[Interaction]) -> None:
-        """Do nothing: a session is learnt when it has ended."""
-
-    def learn_session(self, session: Sequence[Interaction]) -> None:
-        """Keep an ended session; those before must have ended earlier."""
-        self._past.add(session)
-
-    def recommend(self, session: Sequence[Interaction], n: int, excluded: Collection[str]) -> list[str]:
-        """Return the n items of greatest score, without the excluded; ties by item id."""
-        return top_n(self.scores(session), n, excluded)
 
     def scores(self, session: Sequence[Interaction]) -> dict[str, float]:
-        """Return the score of each item of the nearest sessions; those of the running session are among them."""
         length = len(session)
         places = last_places(session)
         weights = {item: exp((place - length) / self._place_decay) for item, place in places.items()}
