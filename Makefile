@@ -1,11 +1,15 @@
 # Everything runs in .venv, made on first use from the pins in constraints.txt.
 PYTHON ?= python3
 BROKER ?= embedded
+EVENTS ?= 1000000
+MINUTES ?= 10
+ROUNDS ?= 100
+SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check unit integration format clean
+.PHONY: help demo test check unit integration drills fuzz soak format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +30,15 @@ unit: $(STAMP) ## Tests without a broker of their own, and the doctests
 
 integration: $(STAMP) ## Tests on a real Apache Kafka, which they start
 	$(BIN)/pytest -m kafka
+
+drills: $(STAMP) ## Accidents under load, everything counted again after each [ROUNDS=100] [SEED=1]
+	@$(BIN)/python tests/drills/run.py --rounds $(ROUNDS) --seed $(SEED)
+
+fuzz: $(STAMP) ## Mutated events through the door, then through all stages [EVENTS=1000000] [SEED=1]
+	@$(BIN)/python tests/fuzz/run_fuzz.py --events $(EVENTS) --seed $(SEED)
+
+soak: $(STAMP) ## Endless new sessions and items: memory stays flat [MINUTES=10] [PLOT=soak.png]
+	@$(BIN)/python tests/soak/run_soak.py --minutes $(MINUTES) $(if $(PLOT),--plot $(PLOT))
 
 format: $(STAMP) ## Format and fix what can be fixed
 	$(BIN)/ruff format .

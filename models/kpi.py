@@ -14,6 +14,8 @@ __all__ = ["Tally", "Window", "WindowKey", "add", "metrics_message", "tallies", 
 
 #: Money is added in whole ten-thousandths of the currency's unit: sums do not depend on their order.
 _MONEY_SCALE = 10_000
+#: A sum stops here, in ten-thousandths, or a row with it could not be written.
+_MONEY_MAX = 2**63 - 1
 
 WindowKey = tuple[int, str]
 
@@ -95,7 +97,7 @@ def add(window: Window, tally: Tally) -> None:
     window.ordered += tally.ordered
     window.accepted += tally.accepted
     for currency, amount in tally.revenue:
-        window.revenue[currency] = window.revenue.get(currency, 0) + amount
+        window.revenue[currency] = min(window.revenue.get(currency, 0) + amount, _MONEY_MAX)
 
 
 def metrics_message(key: WindowKey, window: Window, revision: int, parameters: Parameters) -> Mapping[str, object]:

@@ -39,8 +39,11 @@ class Leaders:
     def forget(self, item: str, category: str | None) -> None:
         """Take an item out; who would come in its place is known when it arrives."""
         for key in {None, category}:
-            if key in self._boards:
-                self._boards[key].forget(item)
+            board = self._boards.get(key)
+            if board is not None:
+                board.forget(item)
+                if not len(board):
+                    del self._boards[key]
 
     def top(self, category: str | None) -> list[str]:
         """Return the leaders of a category, None for all items, most popular first; ties by item id."""
@@ -83,6 +86,9 @@ class _Board:
     def forget(self, item: str) -> None:
         self._levels.pop(item, None)
         self._last = self._top = None
+
+    def __len__(self) -> int:
+        return len(self._levels)
 
     def top(self) -> list[str]:
         if self._top is None:

@@ -1,15 +1,25 @@
-"""The stage learn: folds increments into the rows of one partition of anchors; the replica folds with the same."""
+"""The stage learn: folds increments into the rows of one partition of anchors; the replica folds with the same.
+
+The catalogue is bounded. Each record of `pairs` says how many rows its partition may hold, so that all who fold the
+log drop the same rows at the same offset, also when the bound has been changed. A partition that holds more after a
+record drops the rows of the fewest recent arrivals (decayed in days), a sixteenth beyond the bound.
+"""
+
+from typing import NamedTuple
 
 import msgspec
 
-from models.cooccurrence import Increment, Row
+from models.cooccurrence import TOTALS, Increment, Row
 from models.coverage import Packed, Verdict
 from models.rows import Rows
 from models.shard import Shard
 
-__all__ = ["PairEntry", "RowShard", "learn"]
+__all__ = ["Learned", "PackedPairs", "PairEntry", "RowShard", "learn"]
 
 RowShard = Shard[Row]
+
+#: The part of the bound that is free after rows were dropped.
+_SPARE = 1 / 16
 
 
 class PairEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -22,21 +32,29 @@ class PairEntry(msgspec.Struct, frozen=True, array_like=True):
     increment: Increment
 
 
-def learn(shard: RowShard, rows: Rows, offset: int, packed: Packed[PairEntry]) -> list[Verdict]:
+class PackedPairs(Packed[PairEntry]):
+    """A record of `pairs`; `rows_max` is how many rows its partition may hold, None for any number."""
+
+    rows_max: int | None = None
+
+
+class Learned(NamedTuple):
+    """The verdict on each span of a record, and how many rows were dropped for the bound."""
+
+    verdicts: list[Verdict]
+    dropped: int = 0
+
+
+def learn(shard: RowShard, rows: Rows, offset: int, packed: PackedPairs) -> Learned:
     """Fold one record of `pairs` into its partition's rows, in place; a record before the position changes nothing.
 
     Parameters
     ----------
     rows : Rows
         The rows of all partitions, which the shards share.
-
-    Returns
-    -------
-    list of {"new", "repeat", "gap"}
-        The verdict on each span.
     """
     if offset < shard.position:
-        return ["repeat"] * len(packed.spans)
+        return Learned(["repeat"] * len(packed.spans))
     shard.position = offset + 1
     after, verdicts = shard.watermarks.admit(packed.spans)
     new = []
@@ -48,4 +66,16 @@ def learn(shard: RowShard, rows: Rows, offset: int, packed: Packed[PairEntry]) -
     rows.fold_all(new)
     for increment, _ in new:
         shard.touch(increment.anchor)
-    return verdicts
+    return Learned(verdicts, _bound(shard, rows, packed.rows_max))
+
+
+def _bound(shard: RowShard, rows: Rows, rows_max: int | None) -> int:
+    items = len(shard.keys) - (TOTALS in shard.keys)
+    if rows_max is None or items <= rows_max:
+        return 0
+    kept = rows_max - int(rows_max * _SPARE)
+    lightest = rows.lightest(shard.keys - {TOTALS}, items - kept)
+    for item in lightest:
+        shard.drop(item)
+    rows.tidy()
+    return len(lightest)

@@ -5,6 +5,7 @@ import msgspec
 from models.coverage import Packed, Verdict
 from models.kpi import Tally, Window, WindowKey, add
 from models.parameters import Parameters
+from models.records import moment_label
 from models.shard import Shard
 
 __all__ = ["KpiShard", "TallyEntry", "measure", "row_key", "window_key"]
@@ -37,14 +38,15 @@ def measure(
     """Fold one record of `tallies` into its windows, in place.
 
     A window further behind the newest one than ``kpi_retention_ms`` is closed for good: its row is dropped and what
-    comes for it is left out.
+    comes for it is left out. With ``kpi_rows_max`` rows or more, a moment of the shop's own that has no row yet in its
+    window counts as ``other``.
 
     Returns
     -------
     verdicts : list of {"new", "repeat", "gap"}
         The verdict on each span.
     changed : set of str
-        The keys of the rows whose totals changed.
+        The keys of the rows whose totals changed, also of those that were dropped then.
     closed : dict of str to Window
         The rows that were dropped, by key, with their last totals.
     """
@@ -61,6 +63,8 @@ def measure(
             continue
         shard.newest = max(shard.newest, tally.start)
         key = row_key((tally.start, tally.moment))
+        if key not in shard.keys and len(shard.keys) >= parameters.kpi_rows_max:
+            key = row_key((tally.start, moment_label(tally.moment)))
         window = shard.rows.get(key) or Window()
         add(window, tally)
         shard.put(key, window)
@@ -71,4 +75,4 @@ def measure(
         for key in [key for key in shard.keys if window_key(key)[0] < oldest]:
             closed[key] = shard.rows[key]
             shard.drop(key)
-    return verdicts, changed - closed.keys(), closed
+    return verdicts, changed, closed

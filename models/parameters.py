@@ -41,6 +41,8 @@ class Parameters:
     #: Most popular items that are kept, over all and for each category.
     leaders_max: int = 32
 
+    #: Items with a row, at most, divided over the partitions; beyond it those least met of late are dropped.
+    catalogue_max: int = 1_000_000
     #: Neighbours in a row, at most; half as many lose half a point of hit rate.
     row_size: int = 64
     #: Session positions that an arriving item is paired with.
@@ -94,6 +96,9 @@ class Parameters:
     #: Length of a KPI window, and how far behind the newest one a window may still change.
     kpi_window_ms: int = _MINUTE_MS
     kpi_retention_ms: int = 7 * _DAY_MS
+    #: Windows in a partition beyond which a further one is opened for the usual moments only: those of events that name
+    #: a moment of the shop's own then count as `other`. Seven moments for each minute of a week in one partition.
+    kpi_rows_max: int = 70_000
 
     @property
     def session_retention_ms(self) -> int:

@@ -39,12 +39,20 @@ MOMENTS: Final[dict[Kind, str]] = {"browse": "browse", "add-to-cart": "cart", "o
 
 #: Why an event can be refused: the labels of the rejection counter.
 REASONS: Final = (
-    "empty-message", "invalid-json", "missing-field", "invalid-field", "invalid-time", "future-time", "too-large",
+    "empty-message", "too-large", "too-deep", "invalid-json", "missing-field", "invalid-field", "invalid-time",
+    "future-time",
 )  # fmt: skip
 
 #: Bytes of an input message, at most: an order of a hundred lines needs about 40 kB.
 MESSAGE_BYTES_MAX: Final = 256 * 1024
+#: Objects and lists within each other: what is accepted must not depend on how much stack the reader has left.
+DEPTH_MAX: Final = 128
+#: Of an id or a category, in UTF-8.
 ID_BYTES_MAX: Final = 256
+#: Characters of the id of a suggestion: Sidecart's own have 32.
+SUGGESTION_ID_MAX: Final = 64
+#: A name that developers choose; the rows of the KPI windows hold it.
+MOMENT_MAX: Final = 32
 LINES_MAX: Final = 100
 QUANTITY_MAX: Final = 1_000_000
 #: Price times quantity of a line: sums of these stay exact.
@@ -103,8 +111,16 @@ class _Message(msgspec.Struct):
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+
+_MOMENT = re.compile(rf"[A-Za-z0-9._-]{{1,{MOMENT_MAX}}}")
+#: As in ISO 4217: sums are kept by currency, so there cannot be any number of them.
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+#: A text, or a bracket outside of texts; in one pass, whatever comes.
+_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+#: Characters of a bad value that an error shows.
+_SHOWN: Final = 80
 
 _decoder = msgspec.json.Decoder(_Message)
 
@@ -137,16 +153,20 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
         raise BadEventError("empty-message", "the message has no value")
     if len(value) > MESSAGE_BYTES_MAX:
         raise BadEventError("too-large", f"the message has {len(value)} bytes; at most {MESSAGE_BYTES_MAX} are allowed")
+    if value.count(b"[") + value.count(b"{") > DEPTH_MAX and _is_too_deep(value):
+        raise BadEventError("too-deep", f"objects and lists stand more than {DEPTH_MAX} deep in each other")
     try:
         message = _decoder.decode(value)
     except msgspec.ValidationError as error:
         raise BadEventError("invalid-field", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadEventError("invalid-json", str(error)) from error
     time = _time(message.time)
     if time > timestamp_ms + parameters.future_skew_ms:
         raise BadEventError(
-            "future-time", f"time {message.time!r} is {(time - timestamp_ms) / 1000:.0f} s in the future"
+            "future-time",
+            f"time={_shown(message.time)} is {(time - timestamp_ms) / 1000:.0f} s after the record's own timestamp; at"
+            f" most {parameters.future_skew_ms / 1000:.0f} s are allowed",
         )
     action, order_id = ADD, None
     lines: tuple[Line, ...] = ()
@@ -155,7 +175,7 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
         lines = _order_lines(message.lines)
     elif kind == "add-to-cart" and message.action not in (None, ADD):
         if message.action not in (REMOVE, CLEAR):
-            raise BadEventError("invalid-field", f"action={message.action!r} is none of add, remove, clear")
+            raise BadEventError("invalid-field", f"action={_shown(message.action)} is none of add, remove, clear")
         action = message.action
     if kind != "orders" and action != CLEAR:
         lines = (_line(_Line(message.item_id, message.quantity, message.price, message.category)),)
@@ -164,12 +184,12 @@ def accept(kind: Kind, value: bytes | None, timestamp_ms: int, parameters: Param
         event_id=_id("event_id", message.event_id),
         session_id=_id("session_id", message.session_id),
         time=time,
-        moment=_slug("moment", message.moment) or MOMENTS[kind],
+        moment=_moment(message.moment, kind),
         lines=lines,
         action=action,
         order_id=order_id,
-        currency=_slug("currency", message.currency),
-        suggestion_id=_slug("suggestion_id", message.suggestion_id),
+        currency=_currency(message.currency),
+        suggestion_id=_suggestion_id(message.suggestion_id),
     )
 
 
@@ -216,16 +236,54 @@ def _id(field: str, text: str | None) -> str:
     return text
 
 
-def _slug(field: str, text: str | None) -> str | None:
-    if text is not None and not 0 < len(text) <= 64:
-        raise BadEventError("invalid-field", f"{field} has {len(text)} characters; 1 to 64 are allowed")
+def _suggestion_id(text: str | None) -> str | None:
+    if text is not None and not 0 < len(text) <= SUGGESTION_ID_MAX:
+        raise BadEventError(
+            "invalid-field", f"suggestion_id has {len(text)} characters; 1 to {SUGGESTION_ID_MAX} are allowed"
+        )
     return text
+
+
+def _moment(text: str | None, kind: Kind) -> str:
+    if text is None:
+        return MOMENTS[kind]
+    if not _MOMENT.fullmatch(text):
+        raise BadEventError(
+            "invalid-field", f"moment={_shown(text)} is not 1 to {MOMENT_MAX} of the characters A-Z a-z 0-9 . _ -"
+        )
+    return text
+
+
+def _currency(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if not _CURRENCY.fullmatch(text):
+        raise BadEventError("invalid-field", f"currency={_shown(text)} is not three letters, as in ISO 4217")
+    return text.upper()
+
+
+def _is_too_deep(value: bytes) -> bool:
+    depth = 0
+    for bracket in _BRACKET.finditer(value):
+        match value[bracket.start()]:
+            case 0x5B | 0x7B:
+                depth += 1
+                if depth > DEPTH_MAX:
+                    return True
+            case 0x5D | 0x7D:
+                depth -= 1
+    return False
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _line(line: _Line) -> Line:
     quantity = 1 if line.quantity is None else line.quantity
     if not 1 <= quantity <= QUANTITY_MAX:
-        raise BadEventError("invalid-field", f"quantity={quantity} is out of range: 1 to {QUANTITY_MAX}")
+        raise BadEventError("invalid-field", f"quantity={_shown(quantity)} is out of range: 1 to {QUANTITY_MAX}")
     if line.price is not None and not 0 <= line.price * quantity <= VALUE_MAX:
         raise BadEventError("invalid-field", f"price={line.price} times {quantity} is out of range: 0 to {VALUE_MAX:g}")
     # An empty category is what an export writes for an item that has none.
@@ -246,9 +304,9 @@ def _time(time: int | float | str | None) -> int:
         raise BadEventError("missing-field", "time is missing")
     time_ms = rfc_3339_ms(time) if isinstance(time, str) else math.floor(time)
     if time_ms is None:
-        raise BadEventError("invalid-time", f"time={time!r} is neither RFC 3339 with Z or an offset nor epoch ms")
+        raise BadEventError("invalid-time", f"time={_shown(time)} is neither RFC 3339 with Z or an offset nor epoch ms")
     if not is_event_time(time_ms):
         raise BadEventError(
-            "invalid-time", f"time={time!r} is not between 2000 and 2100 in epoch ms; is it in seconds?"
+            "invalid-time", f"time={_shown(time)} is not between 2000 and 2100 in epoch ms; is it in seconds?"
         )
     return time_ms

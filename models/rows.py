@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, MutableMapping
+from heapq import nsmallest
 
 from models.cooccurrence import TOTALS, Increment, Row, fold
-from models.decay import growth
+from models.decay import growth, level
 from models.leaders import Leaders
 from models.parameters import Parameters
 from models.ranking import Candidate, rank
@@ -45,6 +46,13 @@ class Rows(MutableMapping[str, Row]):
     @abstractmethod
     def leaders(self, category: str | None) -> list[str]:
         """Return the most popular items of a category, None for all, most popular first."""
+
+    @abstractmethod
+    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+        """Return the `count` items with the fewest recent arrivals, in no order; ties: the greatest ids."""
+
+    def tidy(self) -> None:
+        """Give back what dropped rows have used."""
 
     def total(self, time_ms: int) -> float:
         """Return the number of all sessions."""
@@ -115,6 +123,14 @@ class PlainRows(Rows):
 
     def leaders(self, category: str | None) -> list[str]:
         return self._leaders.top(category)
+
+    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+        ordered = sorted(items, reverse=True)
+        return nsmallest(count, ordered, key=self._recency)
+
+    def _recency(self, item: str) -> tuple[int, float]:
+        row = self._rows[item]
+        return level(row.recent, row.epoch, self._parameters.trend_speed)
 
     def _growth(self, row: Row, time_ms: int) -> float:
         return growth(time_ms, row.epoch, self._parameters.half_life_ms)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -25,11 +25,13 @@ from streams.health import HealthServer
 from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.recovery import Recovery
 from streams.replica import Replica
 from streams.settings import Settings
 from streams.stage import TableStage
 from streams.store import Changelog
 from streams.topics import INPUTS, changelog_name, topic_table
+from streams.vitals import Vitals
 from streams.watchdog import Watchdog, die
 
 __all__ = ["Worker", "create_app", "serve"]
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 _GAUGE_S = 1.0
 #: Seconds for leaving the group at a stop.
 _LEAVE_S = 5.0
+#: Seconds between two heartbeats, at most: members that hear of a rebalance late keep the others waiting.
+_HEARTBEAT_S = 0.5
 
 
 class Worker:
@@ -46,13 +50,12 @@ class Worker:
 
     def __init__(self, settings: Settings, info: TopicsInfo, registry: CollectorRegistry) -> None:
         # First, because its port may be taken: nothing is open yet.
-        self.watchdog = Watchdog(self._failure)
         self.health = HealthServer(
             settings.metrics_host,
             settings.metrics_port,
             registry,
-            self.watchdog.is_alive_lately,
-            self.readiness,
+            lambda: self.watchdog.is_alive_lately(),
+            lambda: self.vitals.page(),
             self._replica_page,
         )
         has_transactions = any(info.topic_ids.values())
@@ -72,6 +75,7 @@ class Worker:
             metrics=self.metrics,
             epoch=lambda: self.consumer.epoch,
             die=die,
+            recovery=Recovery(),
         )
         self.replica = Replica(self.context, clients.log_consumer)
         changelog = Changelog(reader, clients.producer, has_transactions)
@@ -86,12 +90,14 @@ class Worker:
             ),
         )
         self._add_agents()
+        self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
         consumer = self.consumer
         consumer.checkpoints = self.pipeline
+        self._measure.is_ours = lambda: consumer.is_positioned
         consumer.tick_s = settings.tick_ms / 1000
         consumer.fetch_max_wait_ms = clients.fetch_wait_ms
-        self.metrics.ready.set_function(lambda: not self.readiness())
-        self.metrics.recovering.set_function(lambda: self.app.rebalancing or not self.pipeline.is_recovered)
+        self.vitals = Vitals(self.context, consumer, self.pipeline, self.replica, lambda: self.app.rebalancing)
+        self.watchdog = Watchdog(self._failure, self.vitals.stalls())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -122,6 +128,7 @@ class Worker:
                     await handle(batch)
                 except Exception as error:  # noqa: BLE001  nothing may be acknowledged after it
                     die(error)
+                self.pipeline.handled[batch.stage] += 1
                 self.consumer.done(batch)
 
         self.app.agent(self.app.topic(*topics, schema=schema, acks=False), name=f"sidecart.{name}")(agent)
@@ -131,6 +138,11 @@ class Worker:
             return {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == changelog}
 
         await self.pipeline.take_over(stage, owned, self.app.consumer_generation_id)
+        if not self.consumer.assignment():
+            self.pipeline.is_recovered = True  # Faust asks for no positions
+
+    async def _on_revoked(self, app: faust.App, revoked: Any, **options: Any) -> None:
+        self.context.recovery.begin("the group is rebalancing")
 
     # -- life
 
@@ -144,9 +156,10 @@ class Worker:
         for topic in self.context.topics.values():
             await self._producer.partitions_for(topic.name)  # or the first event would wait for it
         self.watchdog.start()
+        self.context.recovery.begin("the worker starts")
         self._tasks = [
-            asyncio.create_task(self._beat()),
-            asyncio.create_task(self._measure.publish_forever()),
+            asyncio.create_task(_unless_it_fails(self._beat_forever())),
+            asyncio.create_task(_unless_it_fails(self._measure.publish_forever())),
         ]
         await self.app.start()
 
@@ -162,47 +175,19 @@ class Worker:
         await self._producer.stop()
         self.health.stop()
 
-    def readiness(self) -> list[str]:
-        """Return what is missing until the worker is ready."""
-        missing = []
-        if self.app.rebalancing:
-            missing.append("the group is rebalancing")
-        if not self.pipeline.is_recovered:
-            missing.append("tables are being recovered")
-        if not self.replica.loaded.is_set():
-            missing.append("the replica is being loaded")
-        return missing
-
-    async def _beat(self) -> None:
-        try:
-            await self._beat_forever()
-        except Exception as error:  # noqa: BLE001  without a beat the watchdog would give another reason
-            die(error)
-
     async def _beat_forever(self) -> None:
         said: list[str] | None = None
         while True:
             self.watchdog.alive()
-            missing = self.readiness()
+            missing = self.vitals.look()
             if missing != said:
                 said = missing
                 logger.info("not ready: %s", "; ".join(missing)) if missing else logger.info("ready: %s", self._owned())
-            self._show_gauges()
             await asyncio.sleep(_GAUGE_S)
 
     def _owned(self) -> str:
         owned = {stage.table: len(stage.shards) for stage in self.pipeline.table_stages}
         return f"owns {owned['cooccurrence']} of {self.context.partitions} partitions"
-
-    def _show_gauges(self) -> None:
-        metrics = self.metrics
-        for topic, lag in (dict.fromkeys(self.pipeline.topics, 0) | self.consumer.lag()).items():
-            metrics.consumer_lag.labels(topic).set(lag)
-        for stage in self.pipeline.table_stages:
-            rows = sum(len(shard.keys) for shard in stage.shards.values())
-            metrics.table_rows.labels(stage.table).set(rows)
-        metrics.replica_rows.set(len(self.replica.rows))
-        metrics.replica_lag.set(self.replica.lag)
 
     def _replica_page(self) -> Any:
         assert self._loop is not None
@@ -223,6 +208,14 @@ class Worker:
         return None
 
 
+async def _unless_it_fails(task: Coroutine[Any, Any, None]) -> None:
+    """Run a task that nobody waits for; its failure ends the worker."""
+    try:
+        await task
+    except Exception as error:  # noqa: BLE001  nobody else would be told
+        die(error)
+
+
 def create_app(settings: Settings, info: TopicsInfo) -> faust.App:
     """Return the Faust application, without agents and tables; importing and calling it does nothing else."""
     app = faust.App(
@@ -237,7 +230,7 @@ def create_app(settings: Settings, info: TopicsInfo) -> faust.App:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=settings.commit_interval_s,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        broker_heartbeat_interval=min(_HEARTBEAT_S, settings.session_timeout_s / 3),
         broker_max_poll_records=None,
         consumer_max_fetch_size=2 * 1024 * 1024,
         stream_wait_empty=False,

@@ -31,8 +31,10 @@ from models.errors import InvariantError
 
 __all__ = ["BatchConsumer", "BatchSchema", "BatchTransport", "Checkpoints", "RecordBatch"]
 
-#: Bytes of values in a batch: some hundred events, short enough to keep the event loop responsive.
+#: Bytes of keys and values in a batch: some hundred events, short enough to keep the event loop responsive.
 _BATCH_BYTES = 64 * 1024
+#: What a record counts at least: empty ones take time and room too.
+_RECORD_BYTES_MIN = 64
 #: Batches of one stage that are handed out and not yet acknowledged.
 _IN_FLIGHT = 2
 #: Bytes held of one partition at which it is paused, and at which it goes on.
@@ -105,7 +107,7 @@ class _Held:
 
 
 def _size(record: ConsumerRecord) -> int:
-    return len(record.value) if record.value else 0
+    return max(len(record.key or b"") + len(record.value or b""), _RECORD_BYTES_MIN)
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
@@ -127,6 +129,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._sought = asyncio.Event()
         self._wake = asyncio.Event()
         self._polled_at = 0.0
+
+    @property
+    def is_positioned(self) -> bool:
+        """Whether the partitions are those of the stages: not from a revocation to the next seek."""
+        return self._sought.is_set()
 
     def _new_consumer_thread(self) -> "_BatchConsumerThread":
         return _BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -14,6 +14,10 @@ __all__ = ["LogReader"]
 _POLL_MS = 200
 
 
+def _unseen(records: int, end: int) -> None:
+    """Take no notice of progress."""
+
+
 class LogReader:
     """Reads without a consumer group, only what is committed, until a freshly fetched end is reached.
 
@@ -27,9 +31,20 @@ class LogReader:
         self._new_consumer = new_consumer
 
     async def read(
-        self, topic: str, partition: int, start: int | None, apply: Callable[[Sequence[ConsumerRecord]], None]
+        self,
+        topic: str,
+        partition: int,
+        start: int | None,
+        apply: Callable[[Sequence[ConsumerRecord]], None],
+        on_progress: Callable[[int, int], None] = _unseen,
     ) -> int:
         """Hand all records from `start` (None: the beginning) to `apply`, in order, in batches.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Called before the first batch and after each one with the offsets passed and those to pass in all; the
+            latter may grow.
 
         Returns
         -------
@@ -51,8 +66,10 @@ class LogReader:
                     f"{topic}/{partition} ends at offset {end}, but was read up to {start} before: the topic was"
                     " deleted or cut; restore it, or remove the state folder and the consumer group to start anew"
                 )
-            position: int = max(beginning, start or 0)
+            first: int = max(beginning, start or 0)
+            position = first
             consumer.seek(log, position)
+            on_progress(0, end - first)
             while position < end:
                 fetched = await consumer.getmany(log, timeout_ms=_POLL_MS)
                 records = fetched.get(log, [])
@@ -63,6 +80,8 @@ class LogReader:
                 if position >= end:
                     # Compaction may have moved a row past the end that was seen first.
                     end = (await consumer.end_offsets([log]))[log]
+                if records or position >= end:
+                    on_progress(position - first, end - first)
             return position
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """The Kafka clients that work beside Faust's own consumer."""
 
+import logging
+
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams.settings import Settings
 from streams.topics import MAX_RECORD_BYTES
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "hush_clients"]
 
 #: Longest wait in ms of a fetch without data: any record ends it, except on the embedded broker.
 _FETCH_WAIT_MS = 500
@@ -55,3 +57,9 @@ class Clients:
             isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
             fetch_max_wait_ms=self.fetch_wait_ms,
         )
+
+
+def hush_clients() -> None:
+    """Log nothing of what clients meet: a broker that goes away comes back as one error of the call."""
+    for chatty in ("aiokafka", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)

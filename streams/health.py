@@ -21,9 +21,9 @@ class HealthServer:
     ----------
     registry : CollectorRegistry
         What /metrics shows.
-    is_live, readiness : callables
-        /live answers 200 while the first is true, else 503. The second returns what is still missing: /ready answers
-        200 when that is empty, else 503 with the list.
+    is_live, ready : callables
+        /live answers 200 while the first is true, else 503. The second returns whether the worker is ready and what
+        /ready shows, with status 200 or 503.
     replica : callable
         Returns what /replica shows: position, row count and digest of every partition, for comparing workers.
 
@@ -39,7 +39,7 @@ class HealthServer:
         port: int,
         registry: CollectorRegistry,
         is_live: Callable[[], bool],
-        readiness: Callable[[], list[str]],
+        ready: Callable[[], tuple[bool, Any]],
         replica: Callable[[], Any],
     ) -> None:
         def pages(path: str) -> tuple[int, str, bytes] | None:
@@ -48,8 +48,8 @@ class HealthServer:
             if path == "/live":
                 return _page(200 if is_live() else 503, {"live": is_live()})
             if path == "/ready":
-                missing = readiness()
-                return _page(503 if missing else 200, {"ready": not missing, "missing": missing})
+                is_ready, content = ready()
+                return _page(200 if is_ready else 503, content)
             if path == "/replica":
                 return _page(200, replica())
             return None

@@ -1,14 +1,12 @@
 """Reads what has been learnt about one item from the changelog of the table `cooccurrence`."""
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from models.cooccurrence import TOTALS, Row
-from models.errors import BrokerError, UnknownItemError
+from models.errors import UnknownItemError
 from models.inspection import ItemReport, close_ids, inspect_item
 from models.partitioning import partition_of
 from models.rows import PlainRows
@@ -18,17 +16,12 @@ from streams.clients import Clients
 from streams.context import model_parameters
 from streams.settings import Settings
 from streams.topics import changelog_name
+from streams.whole_topic import read_topic
 from streams.wire import ROWS, Mark, decode_mark, row_id
 
 __all__ = ["ItemReader"]
 
 _TABLE = "cooccurrence"
-
-#: Partitions read at the same time, each through a connection of its own.
-_AT_ONCE = 8
-
-#: Seconds without a record after which the broker counts as gone.
-_SILENCE_S = 15.0
 
 
 class ItemReader:
@@ -83,30 +76,8 @@ class ItemReader:
 
     async def _read(self, partitions: Iterable[int], wanted: Collection[str]) -> "_Snapshot":
         snapshot = _Snapshot(wanted)
-        turn = asyncio.Semaphore(_AT_ONCE)
-        now = asyncio.get_running_loop().time
         topic = changelog_name(self._settings, _TABLE)
-        try:
-            async with asyncio.timeout(_SILENCE_S) as silence:
-
-                def advance(records: int, finished: int) -> None:
-                    silence.reschedule(now() + _SILENCE_S)
-                    self._on_progress(records, finished)
-
-                def apply(records: Sequence[ConsumerRecord]) -> None:
-                    snapshot.apply(records)
-                    advance(len(records), 0)
-
-                async def read(partition: int) -> None:
-                    async with turn:
-                        await self._reader.read(topic, partition, None, apply)
-                    advance(0, 1)
-
-                await asyncio.gather(*map(read, partitions))
-        except (KafkaError, TimeoutError) as error:
-            reason = str(error) or f"it was silent for {_SILENCE_S:g} s"
-            servers = self._settings.bootstrap_servers
-            raise BrokerError(f"the broker at {servers} does not let {topic} be read: {reason}") from error
+        await read_topic(self._settings, self._reader, topic, partitions, snapshot.apply, self._on_progress)
         return snapshot
 
 

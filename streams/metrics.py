@@ -14,7 +14,8 @@ class Metrics:
 
     Labels are bounded: ``type`` is browse, add-to-cart or orders; ``moment`` is browse, cart, order or other;
     ``stage`` is viewed, added or ordered; ``reason`` is one of the fixed slugs of `models.records`,
-    `models.evidence`; ``topic`` and ``table`` are names of `streams.topics`.
+    `models.evidence`; ``topic`` and ``table`` are names of `streams.topics`; of the
+    recovery's gauges ``table`` is also replica.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -28,6 +29,7 @@ class Metrics:
         self.acceptance = counter("acceptance", "Outcomes of suggestions", "stage")
         self.repeats = counter("packed_repeats", "Packed ranges dropped because they were already applied", "topic")
         self.gaps = counter("packed_gaps", "Packed ranges ignored because an earlier one is missing", "topic")
+        self.dropped_rows = counter("rows_dropped", "Rows of items least met of late, dropped for `catalogue_max`")
         self.replayed_suggestions = counter("suggestions_kept", "Suggestions found published before a takeover")
         self.suggestion_seconds = histogram("suggestion_seconds", "Event's arrival in Kafka to acknowledged suggestion")
         self.freshness_seconds = histogram("freshness_seconds", "Event's arrival in Kafka to its counts in the replica")
@@ -36,7 +38,12 @@ class Metrics:
         self.consumer_lag = gauge("consumer_lag_records", "Records not yet read", "topic")
         self.table_rows = gauge("table_rows", "Rows in the partitions owned by this worker", "table")
         self.replica_rows = gauge("replica_rows", "Rows in this worker's replica")
+        self.replica_bytes = gauge("replica_bytes", "Bytes of the replica's arrays, room to grow among them")
         self.replica_lag = gauge("replica_lag_records", "Packed records of `pairs` that the replica has not folded")
+        self.recovery_records = gauge("recovery_records", "Records read in the latest recovery, all steps", "table")
+        self.recovery_end = gauge("recovery_end_records", "Records to read in the latest recovery, all steps", "table")
+        self.recovery_seconds = gauge("recovery_seconds", "Seconds that the recovery under way has lasted, else 0")
+        self.replay_records = gauge("replay_records", "Records from mark to log's end at the latest takeover", "table")
         self.recovering = gauge("recovering", "1 while tables are being recovered or partitions rebalanced")
         self.ready = gauge("ready", "1 when recovered, caught up and not rebalancing")
         ProcessCollector(registry=registry)

@@ -22,6 +22,12 @@ class Pipeline:
     ----------
     is_recovered : bool
         Whether all partitions of the current assignment are loaded and sought to.
+    flushes : int
+        Checkpoints that were begun.
+    is_flushing : bool
+        Whether one of them is under way.
+    handled : dict of str to int
+        Batches that each stage is done with, by the name of the stage.
     """
 
     def __init__(self, context: Context, ingest: Ingest, table_stages: Sequence[TableStage[Any]]) -> None:
@@ -29,13 +35,20 @@ class Pipeline:
         self.ingest = ingest
         self.table_stages = table_stages
         self.is_recovered = False
+        self.flushes = 0
+        self._flushing = 0
         self._stages = {context.name(kind): "ingest" for kind in INPUTS}
         self._stages |= {context.name(stage.log): stage.table for stage in table_stages}
+        self.handled = dict.fromkeys(self._stages.values(), 0)
 
     @property
     def topics(self) -> Iterable[str]:
         """The topics that the stages read."""
         return self._stages
+
+    @property
+    def is_flushing(self) -> bool:
+        return self._flushing > 0
 
     def stage_of(self, topic: str) -> str | None:
         """Return the name of the stage that reads a topic, None for a changelog."""
@@ -53,16 +66,21 @@ class Pipeline:
             self.context.die(error)
             raise
         self.is_recovered = True
+        self.context.recovery.moved()
         return result
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
         """Flush all stages side by side; an error that stops one stops the process before the commit."""
         started = monotonic()
+        self.flushes += 1
+        self._flushing += 1
         try:
             flushed = await asyncio.gather(self.ingest.flush(), *(stage.flush() for stage in self.table_stages))
         except Exception as error:
             self.context.die(error)
             raise
+        finally:
+            self._flushing -= 1
         if any(flushed):
             self.context.metrics.flush_seconds.observe(monotonic() - started)
         return {tp: offset for offsets in flushed for tp, offset in offsets.items()}

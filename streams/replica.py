@@ -5,7 +5,6 @@ without a consumer group, folded by the same function.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -13,14 +12,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from models.cooccurrence import Row
-from models.coverage import Packed
 from models.decay import growth
 from models.errors import AccidentError
 from models.kernel.rows import DenseRows
-from models.learning import PairEntry, learn
-from models.rows import Rows
+from models.learning import PackedPairs, learn
+from models.rows_digest import RowsDigest
 from models.shard import Shard
 from streams.context import Context
+from streams.recovery import REPLICA
 from streams.stage import restore
 from streams.wire import PACKED_PAIRS
 
@@ -50,17 +49,20 @@ class Replica:
 
     Attributes
     ----------
-    rows : Rows
+    rows : DenseRows
         All rows of all partitions.
     loaded : asyncio.Event
         Set once every partition has been read to its end for the first time.
+    lag, folded : int
+        Records of `pairs` that are known and not folded, and how many have been folded.
     """
 
     def __init__(self, context: Context, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
         self.context = context
-        self.rows: Rows = DenseRows(context.parameters)
+        self.rows = DenseRows(context.parameters)
         self.loaded = asyncio.Event()
         self.lag = 0
+        self.folded = 0
         self._shards: dict[int, Shard[Row]] = {}
         self._new_consumer = new_consumer
         self._following: asyncio.Task[None] | None = None
@@ -102,10 +104,17 @@ class Replica:
         def apply(records: Sequence[ConsumerRecord]) -> None:
             items.extend((record.key, record.value) for record in records)
 
-        await context.reader.read(context.name("cooccurrence-changelog"), partition, None, apply)
         shard: Shard[Row] = Shard(partition, self.rows)
-        await restore(context, "cooccurrence", "pairs", shard, dict(items).items())
-        self._shards[partition] = shard
+        with context.recovery.loading(REPLICA, partition) as loading:
+            loading.begin("loading rows")
+            changelog = context.name("cooccurrence-changelog")
+            await context.reader.read(changelog, partition, None, apply, loading.reached)
+            try:
+                await restore(context, "cooccurrence", "pairs", shard, dict(items).items(), loading)
+            except asyncio.CancelledError:
+                shard.clear()
+                raise
+            self._shards[partition] = shard
 
     async def _tail(self, partitions: set[int]) -> None:
         topic = self.context.name("pairs")
@@ -140,6 +149,7 @@ class Replica:
         packed = PACKED_PAIRS.decode(record.value)
         learn(shard, self.rows, record.offset, packed)
         shard.take_dirty()
+        self.folded += 1
         observe_freshness(self.context, packed)
 
     async def digests(self) -> list[PartitionDigest]:
@@ -148,12 +158,12 @@ class Replica:
 
     async def _digest(self, shard: Shard[Row]) -> PartitionDigest:
         position = shard.position
-        digest = hashlib.sha256()
+        digest = RowsDigest()
         events = 0.0
         for count, item in enumerate(sorted(shard.keys), start=1):
             row = self.rows[item]
             events += row.events / growth(shard.newest, row.epoch, self.context.parameters.half_life_ms)
-            digest.update(msgspec.msgpack.encode((item, row), order="deterministic"))
+            digest.add(item, row)
             if count % _DIGEST_CHUNK == 0:
                 await asyncio.sleep(0)
         is_steady = position == shard.position
@@ -161,7 +171,7 @@ class Replica:
         return PartitionDigest(shard.partition, position, rows, events, digest.hexdigest() if is_steady else None)
 
 
-def observe_freshness(context: Context, packed: Packed[PairEntry]) -> None:
+def observe_freshness(context: Context, packed: PackedPairs) -> None:
     """Observe the seconds from an event's arrival in Kafka to its counts in this worker's replica."""
     now = context.now_ms()
     for timestamp in {entry.timestamp for entry in packed.entries}:

@@ -63,6 +63,9 @@ class Settings:
     half_life_days: float = _setting(
         DEFAULTS.half_life_ms / 86_400_000, "days of event time after which a count weighs half", 0.01, 3650
     )
+    catalogue_max: int = _setting(
+        DEFAULTS.catalogue_max, "items with counts, at most; beyond it the least met of late are dropped", 1, 10_000_000
+    )
     suggestions_max: int = _setting(DEFAULTS.suggestions_max, "items in a suggestion, at most", 1, 20)
     kpi_window_s: float = _setting(
         DEFAULTS.kpi_window_ms / 1000, "length in seconds of a window of acceptance-metrics", 1, 86_400
@@ -234,5 +237,5 @@ def _check_range(spec: "dataclasses.Field[Any]", value: Any) -> None:
     low, high = spec.metadata["low"], spec.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigurationError(
-            f"{spec.name}={value!r} is out of range: {low:g} to {high:g}; it is {spec.metadata['meaning']}"
+            f"{spec.name}={value!r} is out of range: {low:.12g} to {high:.12g}; it is {spec.metadata['meaning']}"
         )

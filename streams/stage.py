@@ -14,6 +14,7 @@ from models.shard import Shard
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
+from streams.recovery import Loading
 from streams.store import Store
 from streams.wire import MARK_KEY, ROWS, Mark, decode_mark, encode_mark, row_id, row_key
 
@@ -109,12 +110,16 @@ class TableStage(ABC, Generic[RowT]):
 
     async def _take_over(self, partition: int) -> Mark | None:
         started = monotonic()
-        await self._store.take_over(partition)
-        shard = self._new_shard(partition)
-        mark = await restore(self.context, self.table, self.log, shard, await self._store.load(partition))
-        await self._resume(shard, mark)
-        self._flushed[partition] = shard.position
-        self.shards[partition] = shard
+        with self.context.recovery.loading(self.table, partition) as loading:
+            loading.begin("fencing the former owner")
+            await self._store.take_over(partition)
+            shard = self._new_shard(partition)
+            loading.begin("loading rows")
+            rows = await self._store.load(partition, loading.reached)
+            mark = await restore(self.context, self.table, self.log, shard, rows, loading)
+            await self._resume(shard, mark, loading)
+            self._flushed[partition] = shard.position
+            self.shards[partition] = shard
         self.context.metrics.load_seconds.labels(self.table).observe(monotonic() - started)
         return mark
 
@@ -126,16 +131,20 @@ class TableStage(ABC, Generic[RowT]):
         topic = self.context.name(self.log)
         for partition in unmarked:
             offset, _ = committed.get((topic, partition), (0, ""))
-            if offset > 0:
+            if offset > 0 and not await self._has_mark(partition):
                 raise AccidentError(
                     f"{topic}/{partition} was folded up to {offset}, but the table {self.table} is empty: restore"
                     f" {self.context.name(f'{self.table}-changelog')}, or {_ANEW}"
                 )
 
+    async def _has_mark(self, partition: int) -> bool:
+        """Tell whether a later owner has flushed since the load: it fences this one, whose flush will be refused."""
+        return any(key == MARK_KEY for key, _ in await self._store.load(partition, lambda *_: None))
+
     def _new_shard(self, partition: int) -> Shard[RowT]:
         return Shard(partition)
 
-    async def _resume(self, shard: Shard[RowT], mark: Mark | None) -> None:
+    async def _resume(self, shard: Shard[RowT], mark: Mark | None, loading: Loading) -> None:
         """Take up what the mark holds beside the rows' position."""
 
     # -- the flush
@@ -150,10 +159,11 @@ class TableStage(ABC, Generic[RowT]):
                 (shard.partition, shard.position, self._rows(shard), encode_mark(self._mark(shard)))
                 for shard in changed
             ]
-            await self.context.outbox.settled()
-            await asyncio.gather(*(self._store.flush(partition, rows, mark) for partition, _, rows, mark in snapshots))
+            # Before the first pause: what changes the mark from here on belongs to the next flush.
             for partition, position, _, _ in snapshots:
                 self._flushed[partition] = position
+            await self.context.outbox.settled()
+            await asyncio.gather(*(self._store.flush(partition, rows, mark) for partition, _, rows, mark in snapshots))
             topic = self.context.name(self.log)
             return {TP(topic, partition): (position, "") for partition, position, _, _ in snapshots}
 
@@ -173,24 +183,37 @@ class TableStage(ABC, Generic[RowT]):
 
 
 async def restore(
-    context: Context, table: str, log: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]]
+    context: Context,
+    table: str,
+    log: str,
+    shard: Shard[Any],
+    items: Iterable[tuple[bytes, bytes | None]],
+    loading: Loading,
 ) -> Mark | None:
     """Make a shard what its table partition holds, to fold on at the mark, or without one at the log's beginning.
+
+    Parameters
+    ----------
+    loading : Loading
+        Is told of the rows, and of the records between the position and the log's end.
 
     Raises
     ------
     AccidentError
         The log that is there now is not the one that the rows are the fold of.
     """
-    mark = await read_rows(table, shard, items)
+    mark = await read_rows(table, shard, items, loading)
     bounds = await context.reader.bounds(context.name(log), shard.partition)
     check_mark(context, log, shard.partition, mark, bounds)
     if mark is None:
         shard.position = bounds[0]
+    loading.replay = max(0, bounds[1] - shard.position)
     return mark
 
 
-async def read_rows(table: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]]) -> Mark | None:
+async def read_rows(
+    table: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]], loading: Loading
+) -> Mark | None:
     """Put the rows of a table partition into its shard, with the position of the mark, which is returned."""
     decode = ROWS[table].decode
     mark = None
@@ -201,7 +224,9 @@ async def read_rows(table: str, shard: Shard[Any], items: Iterable[tuple[bytes, 
         elif key == MARK_KEY and value is not None:
             mark = decode_mark(value)
         if count % _LOAD_CHUNK == 0:
+            loading.loaded(len(shard.keys))
             await asyncio.sleep(0)
+    loading.loaded(len(shard.keys))
     if mark is not None:
         shard.position = mark.position
         shard.watermarks = Watermarks(mark.watermarks)

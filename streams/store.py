@@ -26,9 +26,10 @@ __all__ = ["Changelog", "Store"]
 
 _POSITION_KEY = b"p"
 
-#: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB.
+#: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB. Rows are read
+#: only when a partition is loaded; larger buffers make a flush no cheaper.
 _BLOCK_CACHE_BYTES = 16 * 1024 * 1024
-_WRITE_BUFFER_BYTES = 8 * 1024 * 1024
+_WRITE_BUFFER_BYTES = 2 * 1024 * 1024
 _OPEN_FILES = 200
 
 _BEYOND_ANY_END = 2**62
@@ -114,8 +115,14 @@ class Store(RocksDBStore):  # type: ignore[misc]
         await self._close_writer(partition)
         self._writers[partition] = await self.changelog.writer(self._topic, partition)
 
-    async def load(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Bring the local rows up to the changelog's end and return all of them, the mark among them."""
+    async def load(self, partition: int, on_progress: Callable[[int, int], None]) -> Iterator[tuple[bytes, bytes]]:
+        """Bring the local rows up to the changelog's end and return all of them, the mark among them.
+
+        Parameters
+        ----------
+        on_progress : callable
+            Called with the changelog's records read and to be read, as by `LogReader.read`.
+        """
         database = self._db_for_partition(partition)
         position = database.get(_POSITION_KEY)
         start = None if position is None else int(position)
@@ -130,7 +137,7 @@ class Store(RocksDBStore):  # type: ignore[misc]
             batch.put(_POSITION_KEY, str(records[-1].offset + 1).encode())
             database.write(batch)
 
-        await self.changelog.reader.read(self._topic, partition, start, apply)
+        await self.changelog.reader.read(self._topic, partition, start, apply, on_progress)
         return ((key, value) for key, value in database.items() if key != _POSITION_KEY)
 
     async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:

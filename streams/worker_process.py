@@ -3,6 +3,7 @@
 import http.client
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,7 @@ _HOST: Final = "127.0.0.1"
 _HTTP_TIMEOUT_S: Final = 1.0
 #: Seconds for a clean end, which includes a last flush of the tables.
 _STOP_S: Final = 10.0
+_COMMAND: Final = (sys.executable, "-m", "streams.cli.main", "worker")
 
 
 class WorkerProcess:
@@ -27,16 +29,18 @@ class WorkerProcess:
         All settings of the worker, given to it in its environment.
     log_file : Path
         Where its output goes.
+    command : sequence of str
+        What to start instead of `sidecart worker`.
     """
 
-    def __init__(self, settings: Settings, log_file: Path) -> None:
+    def __init__(self, settings: Settings, log_file: Path, command: Sequence[str] = _COMMAND) -> None:
         self._settings = settings
         self._log_file = log_file
+        self._command = command
         self._process: ChildProcess | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "streams.cli.main", "worker"]
-        self._process = ChildProcess(command, self._log_file, child_environment(self._settings))
+        self._process = ChildProcess(self._command, self._log_file, child_environment(self._settings))
         return self
 
     def __exit__(

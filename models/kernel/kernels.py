@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from models.kernel.arrays import NOT_COMPARED, Table
 from models.kernel.constants import Decay, Weighing
 
-__all__ = ["NOBODY", "enable_caches", "fold_tape", "grown_at", "place_of", "precedes", "rank_session"]
+__all__ = ["NOBODY", "enable_caches", "fold_tape", "grown_at", "mark_used", "place_of", "precedes", "rank_session"]
 
 #: Instead of an index: no session item's row holds the candidate, or no second hop leads to it.
 NOBODY = -1
@@ -45,7 +45,7 @@ def enable_caches() -> None:
     Where numba finds no folder that it may write, they are compiled in each process.
     """
     with suppress(RuntimeError):
-        for kernel in (fold_tape, place_of, rank_session):
+        for kernel in (fold_tape, mark_used, place_of, rank_session):
             kernel.enable_caching()
 
 
@@ -53,7 +53,7 @@ def enable_caches() -> None:
 def fold_tape(
     table: Table,
     arena: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     tape: NDArray[np.int64],
     amounts: NDArray[np.float64],
     arrivals: NDArray[np.float64],
@@ -65,7 +65,7 @@ def fold_tape(
     Parameters
     ----------
     table : Table
-        The rows; has room for every index on the tape.
+        The rows; has room for every index on the tape, and a spare line for every new row.
     arrivals : ndarray, increments with events × 2
         Is filled with the row's sessions and epoch as each of these increments has left them.
     """
@@ -90,14 +90,15 @@ def fold_tape(
             grown_weight = amounts[amount] * grown
             read += 3
             amount += 1
-            place = place_of(table.neighbours, row, table.sizes[row], other)
+            line = table.lines[row]
+            place = place_of(table.neighbours, line, table.sizes[row], other)
             if place < 0:
-                place = _enter(table, row, other, arena, offsets)
-            table.weights[row, place] += grown_weight
-            table.powered[row, place] = table.weights[row, place] ** compression
-            table.pairs[row, place] += met * grown
+                place = _enter(table, row, other, arena, bounds)
+            table.weights[line, place] += grown_weight
+            table.powered[line, place] = table.weights[line, place] ** compression
+            table.pairs[line, place] += met * grown
             if compared:
-                table.comparisons[row, place] = max(0.0, table.comparisons[row, place]) + grown
+                table.comparisons[line, place] = max(0.0, table.comparisons[line, place]) + grown
             table.mass[row] += grown_weight
         if events:
             arrivals[arrived, 0] = table.sessions[row]
@@ -106,19 +107,31 @@ def fold_tape(
 
 
 @njit
-def place_of(neighbours: NDArray[np.int32], row: int, size: int, other: int) -> int:
-    """Return the place of a neighbour in a row of some size, -1 where it is none."""
+def place_of(neighbours: NDArray[np.int32], line: int, size: int, other: int) -> int:
+    """Return the place of a neighbour in a line of some size, -1 where it is none."""
     for place in range(size):
-        if neighbours[row, place] == other:
+        if neighbours[line, place] == other:
             return place
     return -1
 
 
 @njit
+def mark_used(table: Table, used: NDArray[np.bool_]) -> None:
+    """Set `used`, by index, for every item that has a row or is the neighbour of one that has."""
+    for row in range(len(used)):
+        if table.lines[row]:
+            used[row] = True
+            for place in range(table.sizes[row]):
+                used[table.neighbours[table.lines[row], place]] = True
+
+
+@njit
 def _open(table: Table, row: int, epoch: int, decay: Decay, compression: float) -> None:
     """Make a missing row, or carry an older one into a later epoch."""
-    if not table.present[row]:
-        table.present[row] = True
+    line = table.lines[row]
+    if not line:
+        table.spares[0] -= 1
+        table.lines[row] = table.spare[table.spares[0]]
         table.epochs[row] = epoch
     elif epoch > table.epochs[row]:
         half_lives = decay.epoch_half_lives * (epoch - table.epochs[row])
@@ -129,44 +142,44 @@ def _open(table: Table, row: int, epoch: int, decay: Decay, compression: float) 
         table.events[row] *= factor
         table.sessions[row] *= factor
         for place in range(table.sizes[row]):
-            table.weights[row, place] *= factor
-            table.powered[row, place] = table.weights[row, place] ** compression
-            table.pairs[row, place] *= factor
-            if table.comparisons[row, place] != NOT_COMPARED:
-                table.comparisons[row, place] *= factor
+            table.weights[line, place] *= factor
+            table.powered[line, place] = table.weights[line, place] ** compression
+            table.pairs[line, place] *= factor
+            if table.comparisons[line, place] != NOT_COMPARED:
+                table.comparisons[line, place] *= factor
 
 
 @njit
-def _enter(table: Table, row: int, other: int, arena: NDArray[np.uint8], offsets: NDArray[np.int64]) -> int:
+def _enter(table: Table, row: int, other: int, arena: NDArray[np.uint8], bounds: NDArray[np.int64]) -> int:
     """Give a newcomer the last place of a row, with nothing counted; a full row drops its weakest neighbour."""
-    size = table.sizes[row]
+    size, line = table.sizes[row], table.lines[row]
     if size < table.neighbours.shape[1]:
         table.sizes[row] = size + 1
     else:
         size -= 1
-        weakest = _weakest(table, row, arena, offsets)
-        table.mass[row] -= table.weights[row, weakest]
+        weakest = _weakest(table, row, arena, bounds)
+        table.mass[row] -= table.weights[line, weakest]
         for place in range(weakest, size):
-            table.neighbours[row, place] = table.neighbours[row, place + 1]
-            table.weights[row, place] = table.weights[row, place + 1]
-            table.powered[row, place] = table.powered[row, place + 1]
-            table.pairs[row, place] = table.pairs[row, place + 1]
-            table.comparisons[row, place] = table.comparisons[row, place + 1]
-    table.neighbours[row, size] = other
-    table.weights[row, size] = 0.0
-    table.pairs[row, size] = 0.0
-    table.comparisons[row, size] = NOT_COMPARED
+            table.neighbours[line, place] = table.neighbours[line, place + 1]
+            table.weights[line, place] = table.weights[line, place + 1]
+            table.powered[line, place] = table.powered[line, place + 1]
+            table.pairs[line, place] = table.pairs[line, place + 1]
+            table.comparisons[line, place] = table.comparisons[line, place + 1]
+    table.neighbours[line, size] = other
+    table.weights[line, size] = 0.0
+    table.pairs[line, size] = 0.0
+    table.comparisons[line, size] = NOT_COMPARED
     return int(size)
 
 
 @njit
-def _weakest(table: Table, row: int, arena: NDArray[np.uint8], offsets: NDArray[np.int64]) -> int:
+def _weakest(table: Table, row: int, arena: NDArray[np.uint8], bounds: NDArray[np.int64]) -> int:
     """Return the place of the smallest weight; ties: the greatest item id."""
-    neighbours, weights = table.neighbours[row], table.weights[row]
+    neighbours, weights = table.neighbours[table.lines[row]], table.weights[table.lines[row]]
     weakest = 0
     for place in range(1, table.sizes[row]):
         if weights[place] < weights[weakest] or (
-            weights[place] == weights[weakest] and precedes(neighbours[weakest], neighbours[place], arena, offsets)
+            weights[place] == weights[weakest] and precedes(neighbours[weakest], neighbours[place], arena, bounds)
         ):
             weakest = place
     return weakest
@@ -193,7 +206,7 @@ class _Tallies(NamedTuple):
 def rank_session(
     table: Table,
     arena: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     slots: NDArray[np.int32],
     anchors: NDArray[np.int64],
     times: NDArray[np.int64],
@@ -235,12 +248,12 @@ def rank_session(
     near = 0
     for slot in range(1, met + 1):
         if near < len(nearness) or tallies.nears[slot] >= nearness[-1]:
-            near = _insert(nearness, nearest, near, tallies.nears[slot], tallies.items[slot], arena, offsets)
+            near = _insert(nearness, nearest, near, tallies.nears[slot], tallies.items[slot], arena, bounds)
     met = _second_hop(table, slots, tallies, met, nearest[:near], weighing)
     for item in excluded:
         if item >= 0 and slots[item]:
             tallies.totals[slots[item]] = _EXCLUDED
-    count: int = _choose(table, arena, offsets, tallies, met, time_ms, decay, weighing, scores, found[0])
+    count: int = _choose(table, arena, bounds, tallies, met, time_ms, decay, weighing, scores, found[0])
     for place in range(count):
         slot = slots[found[0, place]]
         found[1, place] = tallies.vias[0, slot]
@@ -268,7 +281,7 @@ def _first_hop(
     met = 0
     for place in range(len(anchors)):
         anchor = anchors[place]
-        if anchor < 0 or not table.present[anchor]:
+        if anchor < 0 or not table.lines[anchor]:
             continue
         age = abs(time_ms - times[place]) / weighing.time_constant_ms
         recency = (place + 1.0) ** weighing.place_exponent * exp(-age)
@@ -276,8 +289,8 @@ def _first_hop(
         met = _tally(table, slots, tallies, met, anchor, recency * mass**-compression, _FIRST)
         path_recency = recency ** (1 / compression)
         for k in range(table.sizes[anchor]):
-            slot = slots[table.neighbours[anchor, k]]
-            part = path_recency * (table.weights[anchor, k] / mass)
+            slot = slots[table.neighbours[table.lines[anchor], k]]
+            part = path_recency * (table.weights[table.lines[anchor], k] / mass)
             tallies.nears[slot] += part
             if part > tallies.nearests[slot]:
                 tallies.nearests[slot] = part
@@ -296,7 +309,7 @@ def _second_hop(
 ) -> int:
     """Tally the neighbours of the nearest, in the order of their nearness; return how many were met in all."""
     for via in nearest:
-        if not table.present[via] or table.mass[via] <= 0:
+        if not table.lines[via] or table.mass[via] <= 0:
             continue
         path = weighing.hop_weight * tallies.nears[slots[via]] / table.mass[via]
         met = _tally(table, slots, tallies, met, via, path**weighing.compression, _SECOND)
@@ -317,7 +330,7 @@ def _tally(
 
     All of it in one loop: a call would count references to each of the arrays, for each neighbour.
     """
-    neighbours, powered = table.neighbours[row], table.powered[row]
+    neighbours, powered = table.neighbours[table.lines[row]], table.powered[table.lines[row]]
     items, totals, bests, vias, nears, nearests, anchors = tallies
     for k in range(table.sizes[row]):
         item = neighbours[k]
@@ -340,7 +353,7 @@ def _tally(
 def _choose(
     table: Table,
     arena: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     tallies: _Tallies,
     met: int,
     time_ms: int,
@@ -378,7 +391,7 @@ def _choose(
         prior = (events + weighing.popularity_prior) ** weighing.popularity_exponent
         score = total * (prior * trend**weighing.trend_exponent)
         if count < len(scores) or score >= scores[-1]:
-            count = _insert(scores, chosen, count, score, item, arena, offsets)
+            count = _insert(scores, chosen, count, score, item, arena, bounds)
     return count
 
 
@@ -390,12 +403,12 @@ def _insert(
     score: float,
     item: int,
     arena: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
+    bounds: NDArray[np.int64],
 ) -> int:
     """Insert an item into a list that is sorted best first, ties by id; a full one drops its last; return the count."""
     place = count
     while place > 0 and (
-        score > scores[place - 1] or (score == scores[place - 1] and precedes(item, items[place - 1], arena, offsets))
+        score > scores[place - 1] or (score == scores[place - 1] and precedes(item, items[place - 1], arena, bounds))
     ):
         place -= 1
         if place + 1 < len(scores):
@@ -416,10 +429,10 @@ def grown_at(time_ms: int, epoch: int, decay: Decay, speed: int) -> float:
 
 
 @njit
-def precedes(index: int, other: int, arena: NDArray[np.uint8], offsets: NDArray[np.int64]) -> bool:
+def precedes(index: int, other: int, arena: NDArray[np.uint8], bounds: NDArray[np.int64]) -> bool:
     """Tell whether the id of one index sorts before that of another: UTF-8 bytes sort as Python's `str` does."""
-    start, other_start = offsets[index], offsets[other]
-    length, other_length = offsets[index + 1] - start, offsets[other + 1] - other_start
+    start, other_start = bounds[index, 0], bounds[other, 0]
+    length, other_length = bounds[index, 1] - start, bounds[other, 1] - other_start
     for place in range(min(length, other_length)):
         byte, other_byte = arena[start + place], arena[other_start + place]
         if byte != other_byte:

@@ -7,18 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cooccurrence import TOTALS, Increment, Row
-from models.decay import growth
+from models.decay import EPOCH_HALF_LIVES, NO_LEVEL, growth
 from models.errors import InvariantError
-from models.kernel.arrays import NOT_COMPARED, doubled, empty_table, grown_table
+from models.kernel.arrays import NOT_COMPARED, doubled, empty_table, with_more_items, with_more_lines
 from models.kernel.constants import decay_of, weighing_of
 from models.kernel.interning import Interner
-from models.kernel.kernels import NOBODY, enable_caches, fold_tape, place_of, rank_session
+from models.kernel.kernels import NOBODY, enable_caches, fold_tape, mark_used, place_of, rank_session
 from models.leaders import Leaders
 from models.parameters import Parameters
 from models.ranking import Candidate, distinct
 from models.rows import Rows
 
 __all__ = ["DenseRows", "compile_kernels"]
+
+#: Unused indices are looked for when so many times as many items are known as were used the last time, and not before
+#: there are so many.
+_TIDY_GROWTH = 1.25
+_TIDY_MIN = 1024
 
 #: A candidate from a tuple of its fields, at half the price of `Candidate(*fields)`.
 _CANDIDATE = partial(tuple.__new__, Candidate)
@@ -50,6 +55,7 @@ class DenseRows(Rows):
         self._items.intern(TOTALS)
         self._table = empty_table(parameters.row_size)
         self._categories: dict[str, str] = {}
+        self._tidy_at = _TIDY_MIN
         self._slots: NDArray[np.int32] = np.zeros(1, np.int32)
         self._scores: NDArray[np.float64] = np.empty(parameters.candidates_max)
         self._found: NDArray[np.int32] = np.empty((4, parameters.candidates_max), np.int32)
@@ -63,15 +69,16 @@ class DenseRows(Rows):
         index = self._index(item)
         table, ids = self._table, self._items.ids
         size = table.sizes[index]
-        names = [ids[other] for other in table.neighbours[index, :size].tolist()]
-        comparisons = zip(names, table.comparisons[index, :size].tolist(), strict=True)
+        line = table.lines[index]
+        names = [ids[other] for other in table.neighbours[line, :size].tolist()]
+        comparisons = zip(names, table.comparisons[line, :size].tolist(), strict=True)
         return Row(
             epoch=int(table.epochs[index]),
             mass=float(table.mass[index]),
             events=float(table.events[index]),
             sessions=float(table.sessions[index]),
-            weights=dict(zip(names, table.weights[index, :size].tolist(), strict=True)),
-            pairs=dict(zip(names, table.pairs[index, :size].tolist(), strict=True)),
+            weights=dict(zip(names, table.weights[line, :size].tolist(), strict=True)),
+            pairs=dict(zip(names, table.pairs[line, :size].tolist(), strict=True)),
             comparisons={name: compared for name, compared in comparisons if compared != NOT_COMPARED},
             category=self._categories.get(item),
             recent=float(table.recent[index]),
@@ -85,22 +92,25 @@ class DenseRows(Rows):
             )
         index = self._items.intern(item)
         others = [self._items.intern(other) for other in row.weights]
-        self._make_room()
+        self._make_room(1)
         weights = list(row.weights.values())
         compression = self._parameters.compression
         table = self._table
-        table.present[index] = True
+        if not table.lines[index]:
+            table.spares[0] -= 1
+            table.lines[index] = table.spare[table.spares[0]]
+        line = table.lines[index]
         table.epochs[index] = row.epoch
         table.mass[index] = row.mass
         table.events[index] = row.events
         table.recent[index] = row.recent
         table.sessions[index] = row.sessions
         table.sizes[index] = size
-        table.neighbours[index, :size] = others
-        table.weights[index, :size] = weights
-        table.powered[index, :size] = [weight**compression for weight in weights]
-        table.pairs[index, :size] = [row.pairs[other] for other in row.weights]
-        table.comparisons[index, :size] = [row.comparisons.get(other, NOT_COMPARED) for other in row.weights]
+        table.neighbours[line, :size] = others
+        table.weights[line, :size] = weights
+        table.powered[line, :size] = [weight**compression for weight in weights]
+        table.pairs[line, :size] = [row.pairs[other] for other in row.weights]
+        table.comparisons[line, :size] = [row.comparisons.get(other, NOT_COMPARED) for other in row.weights]
         self._categories.pop(item, None)
         if row.category is not None:
             self._categories[item] = row.category
@@ -108,30 +118,36 @@ class DenseRows(Rows):
 
     def __delitem__(self, item: str) -> None:
         index = self._index(item)
-        for array in self._table:
+        table = self._table
+        table.spare[table.spares[0]] = table.lines[index]
+        table.spares[0] += 1
+        for array in table.by_item:
             array[index] = 0
         self._leaders.forget(item, self._categories.pop(item, None))
 
     def __contains__(self, item: object) -> bool:
         index = self._items.indices.get(item) if isinstance(item, str) else None
-        return index is not None and bool(self._table.present[index])
+        return index is not None and bool(self._table.lines[index])
 
     def __iter__(self) -> Iterator[str]:
-        return iter([self._items.ids[index] for index in np.flatnonzero(self._table.present).tolist()])
+        return iter([self._items.ids[index] for index in np.flatnonzero(self._table.lines).tolist()])
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._table.present))
+        return int(np.count_nonzero(self._table.lines))
 
     def fold_all(self, increments: Iterable[tuple[Increment, int]]) -> None:
         indices, intern, categories = self._items.indices, self._items.intern, self._categories
         tape: list[int] = []
         amounts: list[float] = []
         arrivals: list[tuple[str, str | None]] = []
+        lines, fresh = self._table.lines, 0
         for increment, time_ms in increments:
             anchor, sessions, others = increment.anchor, increment.sessions, increment.others
             index = indices.get(anchor)
             if index is None:
                 index = intern(anchor)
+            if index >= len(lines) or not lines.item(index):
+                fresh += 1
             tape += (index, time_ms, increment.events, sessions, len(others))
             for other, amount, met, compared in others:
                 index = indices.get(other)
@@ -143,12 +159,12 @@ class DenseRows(Rows):
                 categories[anchor] = increment.category
             if increment.events:
                 arrivals.append((anchor, categories.get(anchor)))
-        self._make_room()
+        self._make_room(fresh)
         left = np.empty((len(arrivals), 2))
         fold_tape(
             self._table,
             self._items.arena,
-            self._items.offsets,
+            self._items.bounds,
             np.array(tape, np.int64),
             np.array(amounts, np.float64),
             left,
@@ -164,7 +180,7 @@ class DenseRows(Rows):
         count = rank_session(
             self._table,
             self._items.arena,
-            self._items.offsets,
+            self._items.bounds,
             self._slots,
             np.array([indices.get(item, -1) for item, _ in asked], np.int64),
             np.array([asked_ms for _, asked_ms in asked], np.int64),
@@ -194,11 +210,12 @@ class DenseRows(Rows):
         if index is None or other_index is None:
             return 0.0, 0.0
         table = self._table
-        place = place_of(table.neighbours, index, table.sizes.item(index), other_index)
+        line = table.lines.item(index)
+        place = place_of(table.neighbours, line, table.sizes.item(index), other_index)
         if place < 0:
             return 0.0, 0.0
         grown = self._growth(index, time_ms)
-        return table.pairs.item(index, place) / grown, max(0.0, table.comparisons.item(index, place)) / grown
+        return table.pairs.item(line, place) / grown, max(0.0, table.comparisons.item(line, place)) / grown
 
     def category(self, item: str) -> str | None:
         return self._categories.get(item)
@@ -210,15 +227,41 @@ class DenseRows(Rows):
     def leaders(self, category: str | None) -> list[str]:
         return self._leaders.top(category)
 
+    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+        indices, ids = self._items.indices, self._items.ids
+        asked = np.fromiter(map(indices.__getitem__, items), np.int64)
+        recent = self._table.recent[asked]
+        mantissas, exponents = np.frexp(recent)
+        epochs = EPOCH_HALF_LIVES * self._parameters.trend_speed * self._table.epochs[asked]
+        levels = np.where(recent > 0, exponents + epochs, NO_LEVEL)
+        order = np.lexsort((mantissas, levels))
+        last = order[count - 1]
+        is_tied = (levels == levels[last]) & (mantissas == mantissas[last])
+        lighter = [index for index in order[:count].tolist() if not is_tied[index]]
+        tied = sorted((ids[index] for index in asked[is_tied].tolist()), reverse=True)
+        return [ids[index] for index in asked[lighter].tolist()] + tied[: count - len(lighter)]
+
+    def tidy(self) -> None:
+        """Free the indices of items that have no row and are in none, when there may be many."""
+        if len(self._items.indices) < self._tidy_at:
+            return
+        used = np.zeros(len(self._items.ids), np.bool_)
+        mark_used(self._table, used)
+        self._items.keep(np.flatnonzero(used).tolist())
+        self._tidy_at = max(_TIDY_MIN, int(_TIDY_GROWTH * len(self._items.indices)))
+
     def _index(self, item: str) -> int:
         if item not in self:
             raise KeyError(item)
         return self._items.indices[item]
 
-    def _make_room(self) -> None:
+    def _make_room(self, rows: int) -> None:
+        """Have room for all items that have an index, and for so many new rows."""
         while len(self._items.ids) > len(self._slots):
-            self._table = grown_table(self._table)
+            self._table = with_more_items(self._table)
             self._slots = doubled(self._slots)
+        while self._table.spares[0] < rows:
+            self._table = with_more_lines(self._table)
 
     def _growth(self, index: int, time_ms: int) -> float:
         return growth(time_ms, self._table.epochs.item(index), self._parameters.half_life_ms)
@@ -234,3 +277,4 @@ def compile_kernels(parameters: Parameters) -> None:
     rows.fold_all([(Increment("a", 1, 1, (("b", 1.0, 1, 1),)), 0)])
     rows.rank([("a", 0)], {"a"}, 0)
     rows.pair("a", "b", 0)
+    mark_used(rows._table, np.zeros(len(rows), np.bool_))

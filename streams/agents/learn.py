@@ -33,7 +33,9 @@ class Learn(TableStage[Row]):
             shard = self._shard_of(record.partition, record.offset)
             if shard is not None:
                 packed = PACKED_PAIRS.decode(record.value)
-                self._count(learn(shard, self._replica.rows, record.offset, packed))
+                learned = learn(shard, self._replica.rows, record.offset, packed)
+                self._count(learned.verdicts)
+                self.context.metrics.dropped_rows.inc(learned.dropped)
                 observe_freshness(self.context, packed)
 
     async def take_over(self, owned: set[int], generation: int) -> None:

@@ -1,6 +1,7 @@
 """The stage measure: `tallies` to the table `kpi` and to `acceptance-metrics`."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 
 from aiokafka.structs import ConsumerRecord
@@ -11,6 +12,7 @@ from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.outbox import Message
+from streams.recovery import Loading
 from streams.stage import TableStage
 from streams.store import Store
 from streams.wire import PACKED_TALLIES, Mark, encode_json
@@ -41,6 +43,8 @@ class Measure(TableStage[Window]):
     def __init__(self, context: Context, store: Store) -> None:
         super().__init__(context, store)
         self._changes: dict[int, dict[str, _Change]] = {}
+        #: False from a revocation until the partitions are taken over: the next flush would meet their next owner's.
+        self.is_ours: Callable[[], bool] = lambda: True
 
     def _fold(self, batch: RecordBatch) -> None:
         now = monotonic()
@@ -67,7 +71,9 @@ class Measure(TableStage[Window]):
             self.publish_due(monotonic())
 
     def publish_due(self, now: float) -> None:
-        """Publish the windows that are due at `now` on the monotonic clock."""
+        """Publish the windows that are due at `now` on the monotonic clock, while the partitions are ours."""
+        if not self.is_ours():
+            return
         longest = self.context.settings.kpi_window_s + _QUIET_S
         for partition, shard in self.shards.items():
             changes = self._changes[partition]
@@ -86,7 +92,7 @@ class Measure(TableStage[Window]):
         topic = self.context.name("acceptance-metrics")
         self.context.outbox.publish(topic, shard.partition, [Message(key.encode(), encode_json(message))])
 
-    async def _resume(self, shard: Shard[Window], mark: Mark | None) -> None:
+    async def _resume(self, shard: Shard[Window], mark: Mark | None, loading: Loading) -> None:
         now = monotonic()
         pending = mark.pending if mark else []
         self._changes[shard.partition] = {key: _Change(now) for key in pending if key in shard.keys}

@@ -9,7 +9,7 @@ from aiokafka.structs import ConsumerRecord
 
 from models.coverage import Chain, Packed
 from models.errors import LateWriterError
-from models.learning import PairEntry
+from models.learning import PackedPairs, PairEntry
 from models.measuring import TallyEntry
 from models.partitioning import partition_of
 from models.records import moment_label
@@ -19,16 +19,22 @@ from models.suggesting import Effects, Suggestion, suggest
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.outbox import Message, Published
+from streams.recovery import Loading
 from streams.replica import Replica
 from streams.stage import TableStage
 from streams.store import Store
 from streams.topics import INPUTS
-from streams.wire import PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, Mark, decode_suggestion, encode_json
+from streams.wire import (
+    LOG_OFFSET,
+    PACKED_EVENTS,
+    PACKED_PAIRS,
+    PACKED_TALLIES,
+    Mark,
+    decode_suggestion,
+    encode_json,
+)
 
 __all__ = ["Suggest"]
-
-#: Header of a suggestion: the offset in `session-events` of the record that holds its event.
-_LOG_OFFSET = "log-offset"
 
 EntryT = TypeVar("EntryT", PairEntry, TallyEntry)
 
@@ -50,7 +56,7 @@ class _Publication:
     def keep(self, record: ConsumerRecord, position: int) -> None:
         """Keep a message if its event is still to come, the log being folded up to `position`."""
         suggestion = decode_suggestion(record.value)
-        if suggestion is None or int(dict(record.headers).get(_LOG_OFFSET, b"-1")) < position:
+        if suggestion is None or int(dict(record.headers).get(LOG_OFFSET, b"-1")) < position:
             return
         if self.kept.setdefault(suggestion.suggestion_id, suggestion) is suggestion:
             self._places[suggestion.suggestion_id] = record.offset
@@ -100,7 +106,8 @@ class Suggest(TableStage[Session]):
             if outcomes:
                 outbox.publish(context.name("acceptance"), partition, outcomes, after=confirmation)
         for target, packed in pairs.items():
-            outbox.publish(context.name("pairs"), target, [Message(None, PACKED_PAIRS.encode(packed))])
+            value = PACKED_PAIRS.encode(PackedPairs(packed.spans, packed.entries, context.rows_max))
+            outbox.publish(context.name("pairs"), target, [Message(None, value)])
         # Every suggestion is tallied: an outbox that is settled holds no batch that is not confirmed.
         all_confirmed = asyncio.gather(*confirmations)
         for target, tally in tallies.items():
@@ -130,7 +137,7 @@ class Suggest(TableStage[Session]):
                     publication.take(suggestion)
                     self.context.metrics.replayed_suggestions.inc()
                 else:
-                    headers = ((_LOG_OFFSET, str(record.offset).encode()),)
+                    headers = ((LOG_OFFSET, str(record.offset).encode()),)
                     message = Message(suggestion.session_id.encode(), encode_json(suggestion), headers)
                     messages.setdefault(suggestion.suggestion_id, message)
                     arrivals.append(arrival)
@@ -247,7 +254,7 @@ class Suggest(TableStage[Session]):
 
     # -- ownership
 
-    async def _resume(self, shard: Shard[Session], mark: Mark | None) -> None:
+    async def _resume(self, shard: Shard[Session], mark: Mark | None, loading: Loading) -> None:
         partition = shard.partition
         chains = mark.chains if mark else {}
         self._pair_chains[partition] = Chain(str(partition), chains.get("pairs"))
@@ -260,7 +267,8 @@ class Suggest(TableStage[Session]):
 
         topic = self.context.name("suggestions")
         start = mark.published_end if mark else None
-        publication.end = await self.context.reader.read(topic, partition, start, apply)
+        loading.begin("reading back suggestions")
+        publication.end = await self.context.reader.read(topic, partition, start, apply, loading.reached)
 
     def _mark(self, shard: Shard[Session]) -> Mark:
         mark = super()._mark(shard)

@@ -1,7 +1,6 @@
 """`sidecart inspect`: what has been learnt."""
 
 import asyncio
-import logging
 import sys
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from models.inspection import ItemReport, Neighbour
 from streams.admin import check_topics
 from streams.cli.options import bootstrap_servers, settings_from
 from streams.cli.progress import progress_bar
+from streams.clients import hush_clients
 from streams.inspection import ItemReader
 from streams.settings import Settings
 from streams.wire import encode_json
@@ -55,9 +55,7 @@ def item(item_id: str, top: int, is_json: bool, bootstrap_servers: str | None) -
 
 def _read(settings: Settings, item_id: str, top: int) -> ItemReport:
     info = check_topics(settings)
-    # A broker that goes away is logged for each attempt and each consumer; it comes back as one error of the call.
-    for chatty in ("aiokafka", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    hush_clients()
     with progress_bar("{task.fields[records]:,} records") as progress:
         task = progress.add_task("", total=None, records=0)
         records = 0

@@ -7,7 +7,19 @@ import click
 
 from models.errors import SidecartError
 
-_COMMANDS = ("demo", "worker", "topics", "replay", "tail", "inspect", "evaluate", "tune", "broker")
+_COMMANDS = (
+    "demo",
+    "worker",
+    "topics",
+    "replay",
+    "tail",
+    "inspect",
+    "dead-letters",
+    "audit",
+    "evaluate",
+    "tune",
+    "broker",
+)
 
 
 class _Commands(click.Group):
@@ -19,7 +31,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = import_module(f"streams.cli.{cmd_name}").command
+        command = import_module(f"streams.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -38,6 +50,8 @@ def sidecart() -> None:
       sidecart replay FILE --format sidecart         send recorded events
       sidecart tail                                  watch suggestions and acceptances
       sidecart inspect item SKU                      what has been learnt about one item
+      sidecart dead-letters                          what was refused, and why
+      sidecart audit                                 count everything again: is it all right?
       sidecart evaluate rsc15                        how good the suggestions are
       sidecart tune --train FILE                     parameters that suit a shop's own traffic
 

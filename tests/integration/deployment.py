@@ -88,10 +88,13 @@ class Deployment:
 
     def page(self, name: str, path: str) -> bytes:
         """Fetch a page of a worker."""
-        port = self._own[name].metrics_port
-        with _open(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+        with _open(f"{self.address(name)}{path}", timeout=60) as response:
             body: bytes = response.read()
         return body
+
+    def address(self, name: str) -> str:
+        """Return where a worker serves its pages."""
+        return f"http://127.0.0.1:{self._own[name].metrics_port}"
 
     def replicas(self) -> list[Any]:
         """Return the /replica page of every running worker."""
@@ -103,14 +106,16 @@ class Deployment:
             (kind, event["session_id"].encode(), json.dumps(event).encode(), None) for kind, event in events
         )
 
-    def send_raw(self, messages: Iterable[tuple[str, bytes | None, bytes | None, int | None]]) -> int:
-        """Send (kind, key, value, partition or None)."""
+    def send_raw(
+        self, messages: Iterable[tuple[str, bytes | None, bytes | None, int | None]], timestamp_ms: int = 0
+    ) -> int:
+        """Send (kind, key, value, partition or None), stamped with a time, 0 for now."""
         table = topic_table(self.settings)
         producer = Producer({"bootstrap.servers": self.settings.bootstrap_servers, "linger.ms": 5})
         count = 0
         for kind, key, value, partition in messages:
             where = {} if partition is None else {"partition": partition}
-            producer.produce(table[kind].name, key=key, value=value, **where)
+            producer.produce(table[kind].name, key=key, value=value, timestamp=timestamp_ms, **where)
             producer.poll(0)
             count += 1
         assert producer.flush(30) == 0

@@ -1,10 +1,6 @@
-"""Counts everything again from the logs and compares: what the topics and tables must hold, whatever crashed.
-
-Each comparison adds a sentence to the list of differences; an empty list is the proof.
-"""
+"""What stands in a deployment's topics and tables, and that nothing in it differs from what it must hold."""
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from time import monotonic, sleep
 from typing import Any
@@ -13,31 +9,16 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from models.cooccurrence import Row
-from models.coverage import Watermarks
-from models.kpi import Window
-from models.learning import learn
-from models.measuring import measure, window_key
-from models.partitioning import partition_of
-from models.records import Event, accept
-from models.rows import PlainRows
-from models.session import Session
-from models.shard import Shard
-from models.suggesting import Suggestion, suggest
 from streams.admin import check_topics, committed_offsets
+from streams.audit import audit
 from streams.changelog import LogReader
-from streams.context import model_parameters
 from streams.settings import Settings
 from streams.topics import INPUTS, topic_table
 from streams.wire import (
     MARK_KEY,
-    PACKED_EVENTS,
-    PACKED_PAIRS,
-    PACKED_TALLIES,
     ROWS,
     Mark,
     decode_mark,
-    decode_suggestion,
     row_id,
 )
 
@@ -50,7 +31,6 @@ class Logs:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.info = check_topics(settings)
-        self.parameters = model_parameters(settings)
         self._topics = topic_table(settings)
 
     def read(self, row: str) -> dict[int, list[ConsumerRecord]]:
@@ -121,154 +101,21 @@ class Logs:
 
 
 def differences(logs: Logs, may_be_published_twice: bool = False) -> list[str]:
-    """Compare every log and table with what the logs before it determine.
+    """Return what the audit finds in a deployment that is settled: a sentence each, none when all is right.
 
     A suggestion may stand twice where two workers owned a partition for a while; the first one counts.
     """
-    found: list[str] = []
-    session_events = logs.read("session-events")
-    published = _first_published(logs, [] if may_be_published_twice else found)
-    found += _door(logs, session_events)
-    expected_pairs, expected_outcomes, expected_ids = _refold(logs, session_events, published)
-    found += _compare("suggestions", expected_ids, Counter(published))
-    found += _pairs(logs, expected_pairs)
-    found += _rows(logs)
-    outcomes = Counter(message["outcome_id"] for message in logs.values("acceptance"))
-    found += [f"acceptance: {name} is missing" for name in expected_outcomes - outcomes.keys()]
-    found += [f"acceptance: {name} is not determined by the log" for name in outcomes.keys() - expected_outcomes]
-    found += _windows(logs)
+    report = audit(logs.settings)
+    found = [f"{finding.place}: {finding.difference}" for finding in report.found]
+    if report.repeated and not may_be_published_twice:
+        found.append(f"{report.repeated} messages of suggestions and acceptance repeat an id")
+    if report.pending or report.uncountable:
+        found.append(f"{report.pending} events are not processed, {report.uncountable} items are not countable")
     return found
 
 
 def _all(partitions: dict[int, list[ConsumerRecord]]) -> Iterable[ConsumerRecord]:
     return (record for records in partitions.values() for record in records)
-
-
-def _first_published(logs: Logs, found: list[str]) -> dict[str, Suggestion]:
-    first: dict[str, Suggestion] = {}
-    for record in _all(logs.read("suggestions")):
-        suggestion = decode_suggestion(record.value)
-        if suggestion.suggestion_id in first:
-            found.append(f"suggestions: {suggestion.suggestion_id} is published twice")
-        first.setdefault(suggestion.suggestion_id, suggestion)
-    return first
-
-
-def _door(logs: Logs, session_events: dict[int, list[ConsumerRecord]]) -> list[str]:
-    """Every input record is in `session-events` once, in its session's partition, or in the dead letters."""
-    admitted: Counter[tuple[str, int]] = Counter()
-    events: dict[tuple[str, int], Event] = {}
-    for partition, records in session_events.items():
-        watermarks = Watermarks()
-        last: dict[str, int] = {}
-        for record in records:
-            packed = PACKED_EVENTS.decode(record.value)
-            after, _ = watermarks.admit(packed.spans)
-            for entry in packed.entries:
-                start = after[entry.span]
-                origin = packed.spans[entry.span].origin
-                if start is None or entry.offset <= start:
-                    continue
-                assert entry.offset > last.get(origin, -1), f"{origin} is out of order in session-events/{partition}"
-                assert partition_of(entry.event.session_id, logs.info.partitions) == partition
-                last[origin] = entry.offset
-                admitted[origin, entry.offset] += 1
-                events[origin, entry.offset] = entry.event
-    refused = {(message["topic"], message["partition"], message["offset"]) for message in logs.values("dead-letters")}
-    found = []
-    for kind in INPUTS:
-        for record in _all(logs.read(kind)):
-            place = (f"{kind}-{record.partition}", record.offset)
-            if (record.topic, record.partition, record.offset) in refused:
-                if admitted[place]:
-                    found.append(f"{place} is refused and admitted")
-            elif admitted[place] != 1:
-                found.append(f"{place} is admitted {admitted[place]} times")
-            elif events[place] != accept(kind, record.value, record.timestamp, logs.parameters):
-                found.append(f"{place} stands in session-events with another content")
-    return found
-
-
-def _refold(
-    logs: Logs, session_events: dict[int, list[ConsumerRecord]], published: dict[str, Suggestion]
-) -> tuple[dict[tuple[str, int, int], list[Any]], set[str], Counter[str]]:
-    pairs: dict[tuple[str, int, int], list[Any]] = defaultdict(list)
-    outcomes: set[str] = set()
-    ids: Counter[str] = Counter()
-    # What is determined by the log does not depend on the rows.
-    no_rows = PlainRows(logs.parameters)
-    for partition, records in session_events.items():
-        shard: Shard[Session] = Shard(partition)
-        for record in records:
-            packed = PACKED_EVENTS.decode(record.value)
-            effects = suggest(shard, record.offset, packed, no_rows, published, logs.parameters)
-            for time_ms, arrival, increment in effects.increments:
-                target = partition_of(increment.anchor, logs.info.partitions)
-                pairs[str(partition), record.offset, target].append((time_ms, arrival, increment))
-            outcomes |= {outcome.outcome_id for outcome in effects.outcomes}
-            ids.update(suggestion.suggestion_id for suggestion, _, _ in effects.suggestions)
-    return pairs, outcomes, ids
-
-
-def _pairs(logs: Logs, expected: dict[tuple[str, int, int], list[Any]]) -> list[str]:
-    """Every increment is in `pairs` once, with its exact weights."""
-    admitted: dict[tuple[str, int, int], list[Any]] = defaultdict(list)
-    for target, records in logs.read("pairs").items():
-        watermarks = Watermarks()
-        for record in records:
-            packed = PACKED_PAIRS.decode(record.value)
-            after, _ = watermarks.admit(packed.spans)
-            for entry in packed.entries:
-                start = after[entry.span]
-                if start is not None and entry.offset > start:
-                    place = (packed.spans[entry.span].origin, entry.offset, target)
-                    admitted[place].append((entry.time, entry.timestamp, entry.increment))
-    return [
-        f"pairs: {place} differs" for place in expected.keys() | admitted.keys() if expected[place] != admitted[place]
-    ]
-
-
-def _rows(logs: Logs) -> list[str]:
-    """The table `cooccurrence` is the fold of `pairs`, weight by weight."""
-    table, _ = logs.table("cooccurrence")
-    found = []
-    for partition, records in logs.read("pairs").items():
-        rows = PlainRows(logs.parameters)
-        shard: Shard[Row] = Shard(partition, rows)
-        for record in records:
-            learn(shard, rows, record.offset, PACKED_PAIRS.decode(record.value))
-        found += _compare(f"cooccurrence/{partition}", rows, table[partition])
-    return found
-
-
-def _windows(logs: Logs) -> list[str]:
-    """The table `kpi` is the fold of `tallies`, and the last message of each window says the same."""
-    rows, _ = logs.table("kpi")
-    messages: dict[bytes, Any] = {}
-    for record in _all(logs.read("acceptance-metrics")):
-        messages[record.key] = msgspec.json.decode(record.value)
-    found = []
-    for partition, records in logs.read("tallies").items():
-        shard: Shard[Window] = Shard(partition)
-        for record in records:
-            measure(shard, record.offset, PACKED_TALLIES.decode(record.value), logs.parameters)
-        found += _compare(f"kpi/{partition}", shard.rows, rows[partition])
-        for key, window in shard.rows.items():
-            message = messages.get(key.encode(), {})
-            totals = {name: getattr(window, name) for name in ("suggestions", "empty", "viewed", "added", "ordered")}
-            if {name: message.get(name) for name in totals} != totals:
-                found.append(f"acceptance-metrics: window {window_key(key)} says {message}, not {totals}")
-    return found
-
-
-def _compare(place: str, expected: Any, actual: Any) -> list[str]:
-    return [f"{place}: {key!r} differs" for key in expected.keys() | actual.keys() if _differ(expected, actual, key)]
-
-
-def _differ(expected: Any, actual: Any, key: Any) -> bool:
-    if isinstance(expected, Counter):
-        return bool(expected[key] != 1 or key not in actual)
-    return bool(expected.get(key) != actual.get(key))
 
 
 def replica_digests(pages: Sequence[list[dict[str, Any]]]) -> set[str]:

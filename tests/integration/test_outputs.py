@@ -154,7 +154,9 @@ def test_metrics_live_and_ready_are_served(deployment: Deployment) -> None:
     deployment.send([_event("browse", "s", 1, 0, item_id="tea")])
     deployment.wait_for("suggestions", 1)
     assert json.loads(deployment.page("one", "/live")) == {"live": True}
-    assert json.loads(deployment.page("one", "/ready")) == {"ready": True, "missing": []}
+    ready = json.loads(deployment.page("one", "/ready"))
+    assert (ready["ready"], ready["missing"], ready["recovery"]) == (True, [], None)
+    assert ready["partitions"] == list(range(deployment.logs.info.partitions))
     page = deployment.page("one", "/metrics").decode()
     for name in (
         'events_total{type="browse"} 1.0',

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decay import EPOCH_HALF_LIVES, epoch_of, growth, rescale
+from models.decay import EPOCH_HALF_LIVES, epoch_of, growth, level, rescale
 
 HALF_LIFE_MS = 1_000
 EPOCH_MS = EPOCH_HALF_LIVES * HALF_LIFE_MS
@@ -110,3 +110,17 @@ def test_what_decays_fast_meets_the_same_bound(half_lives: int, exponent: int) -
 def test_beyond_512_half_lives_nothing_overflows_or_vanishes() -> None:
     assert growth(10**18, 0, 1_000) == 2.0**512
     assert growth(-(10**18), 0, 1_000) == 2.0**-512
+
+
+stored_weights = st.tuples(weights, st.integers(-3, 3)) | st.just((0.0, 2)) | st.just((-1e-20, 3))
+
+
+@given(stored_weights, stored_weights, st.sampled_from([1, 5]))
+def test_levels_order_stored_weights_of_all_epochs_as_what_they_are_worth(
+    one: tuple[float, int], other: tuple[float, int], speed: int
+) -> None:
+    def worth(stored: tuple[float, int]) -> float:
+        return max(0.0, stored[0]) * 2.0 ** (EPOCH_HALF_LIVES * speed * stored[1])
+
+    assert (level(*one, speed) < level(*other, speed)) == (worth(one) < worth(other))
+    assert (level(*one, speed) == level(*other, speed)) == (worth(one) == worth(other))

@@ -107,7 +107,7 @@ def test_every_reason_of_the_door_reaches_the_rejected() -> None:
         return json.dumps({"event_id": "e", "session_id": "s", "item_id": "i", "time": NOW_MS} | fields).encode()
 
     wrong = [changed(item_id=""), changed(time=0), changed(time=NOW_MS + 10**9)]
-    values = [None, b"{", b"{}", b" " * 262_145, *wrong]
+    values = [None, b"{", b"{}", b" " * 262_145, b"[" * 129, *wrong]
     rejected = admit([bad(offset, value) for offset, value in enumerate(values)]).rejected
     assert {r.reason for r in rejected} == set(REASONS)
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +156,11 @@ def test_the_rate_is_unknown_while_nothing_was_shown(window: Window) -> None:
 def test_the_rate_is_rounded_to_a_millionth() -> None:
     window = Window(suggestions=3, accepted=1)
     assert metrics_message((0, "m"), window, 1, PARAMETERS)["acceptance_rate"] == 0.333_333
+
+
+def test_a_sum_of_money_stays_within_what_a_row_can_hold() -> None:
+    window = Window(revenue={"EUR": 2**63 - 2})
+    for expected in (2**63 - 1, 2**63 - 1):
+        add(window, Tally(0, "cart", revenue=(("EUR", 1),)))
+        assert window.revenue == {"EUR": expected}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(window), type=Window) == window

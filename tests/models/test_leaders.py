@@ -139,3 +139,10 @@ def test_equal_counts_lead_in_the_order_of_their_ids_however_they_came_about(
         count(leaders, item, rows[item])
     assert leaders.top(None) == sorted(rows, key=lambda i: (-rows[i].sessions, i))[:most]
     assert all(row.epoch == 0 for row in rows.values()) and EPOCH_HALF_LIVES > 3
+
+
+def test_a_category_without_items_is_forgotten() -> None:
+    leaders = Leaders(2)
+    leaders.count("tea", 1.0, 0, "drinks")
+    leaders.forget("tea", "drinks")
+    assert leaders._boards == {}

@@ -1,5 +1,7 @@
 """Measuring folds each tally once, and closes windows for good after the retention."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,9 +116,9 @@ def test_a_window_older_than_the_retention_is_dropped_with_its_totals_and_stays_
     assert shard.take_dirty() == {}
 
 
-def test_a_window_that_closes_within_one_record_is_closed_and_not_changed() -> None:
+def test_a_window_that_closes_within_one_record_has_changed_too() -> None:
     shard: KpiShard = Shard(0)
-    assert fold_all(shard, tally(0), tally(6_000), tally(0)) == ({"6000|cart"}, {"0|cart": 1})
+    assert fold_all(shard, tally(0), tally(6_000), tally(0)) == ({"0|cart", "6000|cart"}, {"0|cart": 1})
     assert shard.rows.keys() == {"6000|cart"}
 
 
@@ -168,3 +170,15 @@ def test_each_change_of_a_window_has_a_higher_revision() -> None:
 
 def test_a_window_starts_from_nothing() -> None:
     assert Window() == Window(0, 0, 0, 0, 0, 0, {})
+
+
+def test_beyond_so_many_rows_new_moments_of_the_shop_count_as_other() -> None:
+    parameters = replace(PARAMETERS, kpi_rows_max=2)
+    shard = KpiShard(0)
+    moments = ("home", "search", "wish-list", "home", "cart", "help")
+    for n, moment in enumerate(moments):
+        record = Packed([Span("0", n - 1, n)], [TallyEntry(0, n, tally(1_000, moment))])
+        measure(shard, n, record, parameters)
+    assert {key: window.suggestions for key, window in shard.rows.items()} == {
+        "1000|home": 2, "1000|search": 1, "1000|other": 2, "1000|cart": 1,
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 """Rows fold like `models.cooccurrence`, rank like `models.ranking`, and answer as of the time they are asked for."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 
 from models.cooccurrence import TOTALS, Increment, Row, fold
 from models.decay import EPOCH_HALF_LIVES
+from models.kernel.rows import DenseRows
 from models.pairs import session_opened
 from models.parameters import Parameters
 from models.ranking import rank
-from models.rows import PlainRows
+from models.rows import PlainRows, Rows
 
 HALF_LIFE_MS = 1_000
 EPOCH_MS = EPOCH_HALF_LIVES * HALF_LIFE_MS
@@ -190,3 +192,26 @@ def test_rows_rank_as_the_plain_function_does(
     rows.fold_all(history)
     expected = rank(dict(rows), positions, excluded, EPOCH_MS, PARAMETERS)
     assert rows.rank(positions, excluded, EPOCH_MS) == expected
+
+
+# -- the least met of late
+
+
+@pytest.mark.parametrize("make", [PlainRows, DenseRows])
+@given(
+    rows_of=st.dictionaries(
+        items, st.tuples(st.sampled_from([0.0, 1.0, 1.5, 2.0**32, 2.0**40]), st.integers(0, 2)), min_size=1
+    ),
+    count=st.integers(1, 5),
+)
+def test_the_lightest_are_those_of_the_fewest_recent_arrivals_and_of_equal_ones_the_greatest_ids(
+    make: Callable[[Parameters], Rows], rows_of: dict[str, tuple[float, int]], count: int
+) -> None:
+    rows = make(PARAMETERS)
+    for item, (recent, epoch) in rows_of.items():
+        rows[item] = Row(epoch, recent=recent)
+    ascending = sorted(rows_of, reverse=True)
+    speed = EPOCH_HALF_LIVES * PARAMETERS.trend_speed
+    ascending.sort(key=lambda item: rows_of[item][0] * 2.0 ** (speed * rows_of[item][1]))
+    count = min(count, len(rows_of))
+    assert set(rows.lightest(rows_of, count)) == set(ascending[:count])

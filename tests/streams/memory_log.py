@@ -55,8 +55,24 @@ class MemoryLog:
         """Hide what a request has written: a reader that wants only what is committed never sees it."""
         if request.future.done() and request.future.exception() is None:
             log, first = TopicPartition(request.topic, request.partition), request.future.result().offset
-            aborted = range(first, first + len(request.messages))
-            self._records[log] = [kept for kept in self._records[log] if kept.offset not in aborted]
+            self.hide((log, first + at) for at in range(len(request.messages)))
+
+    def hide(self, written: Iterable[tuple[TopicPartition, int]]) -> None:
+        """Take out records by their place, as an aborted transaction's are for those who read what is committed."""
+        hidden = set(written)
+        for log in {log for log, _ in hidden}:
+            self._records[log] = [kept for kept in self._records[log] if (log, kept.offset) not in hidden]
+
+    def compact(self, topic: str, partition: int, end: int, keeps_tombstones: bool = True) -> None:
+        """Keep the last record of every key before `end`, and all from there on, at their offsets."""
+        log = TopicPartition(topic, partition)
+        records = self._records.get(log, [])
+        latest = {kept.key: kept.offset for kept in records if kept.offset < end}
+        self._records[log] = [
+            kept
+            for kept in records
+            if kept.offset >= end or (kept.offset == latest[kept.key] and (keeps_tombstones or kept.value is not None))
+        ]
 
     def cut(self, topic: str, partition: int, beginning: int) -> None:
         """Delete what is before an offset, as retention does."""
@@ -91,7 +107,7 @@ def record(
     return ConsumerRecord(topic, partition, offset, timestamp_ms, 0, key, value, None, 0, 0, headers)
 
 
-class _Batch(BatchBuilder):
+class MemoryBatch(BatchBuilder):
     """aiokafka's own batch, which also remembers what was put into it."""
 
     def __init__(self, size: int) -> None:
@@ -110,7 +126,7 @@ class _Batch(BatchBuilder):
 class Request:
     """One batch on its way; it stands in the log once it is acknowledged."""
 
-    def __init__(self, log: MemoryLog, topic: str, partition: int, batch: _Batch) -> None:
+    def __init__(self, log: MemoryLog, topic: str, partition: int, batch: MemoryBatch) -> None:
         self.topic = topic
         self.partition = partition
         self.messages = batch.messages
@@ -151,10 +167,10 @@ class MemoryProducer:
     async def stop(self) -> None:
         self.is_started = False
 
-    def create_batch(self) -> _Batch:
-        return _Batch(self._batch_bytes)
+    def create_batch(self) -> MemoryBatch:
+        return MemoryBatch(self._batch_bytes)
 
-    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> "asyncio.Future[RecordMetadata]":
+    async def send_batch(self, batch: MemoryBatch, topic: str, *, partition: int) -> "asyncio.Future[RecordMetadata]":
         assert (self._id is None) == (self._open is None), "in a transaction if, and only if, there are any"
         self._check_epoch()
         request = Request(self.log, topic, partition, batch)

@@ -1,7 +1,7 @@
 """The stages of one worker over a log in memory; the log and the tables outlive it, as Kafka and changelogs do."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,7 @@ class MemoryStore:
     async def take_over(self, partition: int) -> None:
         self.owned.add(partition)
 
-    async def load(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+    async def load(self, partition: int, on_progress: Callable[[int, int], None]) -> Iterator[tuple[bytes, bytes]]:
         assert partition in self.owned, "loaded before the former owner was fenced"
         self.loads.append(partition)
         await turns(2)

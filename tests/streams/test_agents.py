@@ -13,6 +13,7 @@ from faust.types import TP
 from memory_log import T0_MS, MemoryConsumer, MemoryLog, run, turns
 from memory_worker import Deployment, MemoryWorker, event, values
 
+from models.cooccurrence import TOTALS
 from models.coverage import Packed, Span
 from models.errors import AccidentError, LateWriterError
 from models.evidence import Evidence
@@ -912,6 +913,68 @@ def test_suggest_waits_until_there_is_a_replica() -> None:
     run(test)
 
 
+# -- the catalogue's bound
+
+
+def one_session_an_item(deployment: Deployment, *items: str) -> None:
+    """Put for each item a session that views it with `cup`."""
+    for item in items:
+        deployment.put(event(f"s-{item}", f"{item}-1", "cup"), event(f"s-{item}", f"{item}-2", item, seconds=5))
+
+
+def test_beyond_the_bound_owner_table_and_replica_drop_the_same_rows() -> None:
+    async def test() -> None:
+        deployment = Deployment(1, Settings(tick_ms=0, catalogue_max=3))
+        worker, reader = MemoryWorker(deployment), MemoryWorker(deployment)
+        await worker.take_over()
+        one_session_an_item(deployment, "tea", "pot")
+        await worker.fold(worker.suggest, worker.learn)
+        await worker.flush()
+        assert deployment.rows("cooccurrence").keys() == {b"r", b"rcup", b"rpot", b"rtea"}
+        reader.replica.follow({0})  # from here
+        await turns()
+        one_session_an_item(deployment, "mug")
+        await worker.fold(worker.suggest, worker.learn)
+        await worker.flush()
+        await turns(200)
+        assert worker.replica.rows.keys() == {TOTALS, "cup", "mug", "pot"}
+        assert dict(reader.replica.rows) == dict(worker.replica.rows)
+        assert deployment.rows("cooccurrence").keys() == {b"r", b"rcup", b"rmug", b"rpot"}
+        assert worker.metric("sidecart_rows_dropped_total") == 1
+        await worker.stop()
+        await reader.stop()
+
+    run(test)
+
+
+def test_the_bound_travels_in_the_log_so_that_it_may_change() -> None:
+    async def test() -> None:
+        deployment = Deployment(1, Settings(tick_ms=0, catalogue_max=3))
+        worker = MemoryWorker(deployment)
+        await worker.take_over()
+        one_session_an_item(deployment, "tea", "pot", "mug")
+        await worker.fold(worker.suggest)
+        await worker.flush(worker.suggest)
+        await worker.stop()
+        deployment.settings = Settings(tick_ms=0, catalogue_max=1000)
+        second = MemoryWorker(deployment)
+        await second.take_over()
+        await second.fold()
+        assert len(second.replica.rows.keys() - {TOTALS}) == 3
+        one_session_an_item(deployment, "jug")
+        await second.fold()
+        assert len(second.replica.rows.keys() - {TOTALS}) == 4
+        await second.stop()
+
+    run(test)
+
+
+@pytest.mark.parametrize(("partitions", "rows_max"), [(1, 10), (4, 2), (20, 1)])
+def test_the_bound_is_divided_over_the_partitions(partitions: int, rows_max: int) -> None:
+    worker = MemoryWorker(Deployment(partitions, Settings(catalogue_max=10)))
+    assert worker.context.rows_max == rows_max
+
+
 # -- measure
 
 
@@ -1004,6 +1067,40 @@ def test_a_window_that_is_closed_for_good_is_published_with_its_last_totals() ->
     run(test)
 
 
+def test_a_window_that_changes_and_closes_with_one_record_is_published() -> None:
+    async def test() -> None:
+        deployment = Deployment(1)
+        late, next_month = Tally(0, "cart", suggestions=1), Tally(30 * 24 * 3600 * 1000, "cart", suggestions=1)
+        entries = [TallyEntry(0, 0, late), TallyEntry(0, 1, next_month)]
+        deployment.log.append("tallies", 0, [(None, PACKED_TALLIES.encode(Packed([Span("0", -1, 1)], entries)))])
+        worker = await measuring(deployment)
+        await turns()
+        assert windows(deployment) == [(0, "cart", 1)]
+        worker.measure.publish_due(float("inf"))
+        await turns()
+        assert windows(deployment) == [(0, "cart", 1), (30 * 24 * 3600, "cart", 1)]
+
+    run(test)
+
+
+def test_nothing_is_published_while_the_partitions_may_be_somebody_elses() -> None:
+    async def test() -> None:
+        deployment = Deployment(1)
+        worker = await measuring(deployment, Tally(0, "cart", suggestions=1))
+        await worker.measure.flush()
+        worker.measure.is_ours = lambda: False
+        worker.measure.publish_due(float("inf"))
+        await turns()
+        assert windows(deployment) == []
+        assert await worker.measure.flush() == {}  # the next owner has fenced it: this one would end
+        worker.measure.is_ours = lambda: True
+        worker.measure.publish_due(float("inf"))
+        await turns()
+        assert windows(deployment) == [(0, "cart", 1)]
+
+    run(test)
+
+
 def test_a_window_that_was_published_is_not_published_again_when_it_closes() -> None:
     async def test() -> None:
         deployment = Deployment(1)
@@ -1044,6 +1141,20 @@ def test_what_was_published_is_not_pending_after_the_next_flush() -> None:
         second.measure.publish_due(float("inf"))
         await turns()
         assert windows(deployment) == [(0, "cart", 1)]
+
+    run(test)
+
+
+def test_what_is_published_during_a_flush_is_not_pending_after_the_next() -> None:
+    async def test() -> None:
+        deployment = Deployment(1)
+        worker = await measuring(deployment, Tally(0, "cart", suggestions=1))
+        flushing = asyncio.ensure_future(worker.measure.flush())
+        await asyncio.sleep(0)  # the mark is made, and on its way
+        worker.measure.publish_due(float("inf"))
+        await flushing
+        await worker.measure.flush()
+        assert deployment.mark("kpi").pending == []
 
     run(test)
 

@@ -76,7 +76,7 @@ def test_the_settings_reach_faust_and_the_consumer(tmp_path: Path) -> None:
             conf, consumer = worker.app.conf, worker.consumer
             assert isinstance(consumer, BatchConsumer) and consumer.checkpoints is worker.pipeline
             assert (consumer.tick_s, consumer.commit_interval, consumer.fetch_max_wait_ms) == (0.007, 0.7, 500)
-            assert (conf.broker_session_timeout, conf.broker_heartbeat_interval) == (12.0, 4.0)
+            assert (conf.broker_session_timeout, conf.broker_heartbeat_interval) == (12.0, 0.5)
             assert [url.authority for url in conf.broker] == ["a:1", "b:2"]
             assert (conf.topic_partitions, conf.table_standby_replicas) == (3, 0)
             assert (conf.web_enabled, conf.topic_allow_declare) == (False, False)
@@ -97,12 +97,12 @@ def test_without_topic_ids_the_broker_is_taken_for_the_embedded_one(tmp_path: Pa
 def test_a_worker_that_was_not_started_is_live_and_not_ready(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path) as worker:
-            assert worker.readiness() == ["tables are being recovered", "the replica is being loaded"]
+            assert worker.vitals.readiness() == ["tables are being recovered", "the replica is being loaded"]
             worker.pipeline.is_recovered = True
             worker.replica.loaded.set()
-            assert worker.readiness() == []
+            assert worker.vitals.readiness() == []
             worker.app.rebalancing = True
-            assert worker.readiness() == ["the group is rebalancing"]
+            assert worker.vitals.readiness() == ["the group is rebalancing"]
             assert worker.watchdog.is_alive_lately()
 
     run(test)
@@ -151,7 +151,7 @@ def test_the_lag_is_shown_by_topic(tmp_path: Path) -> None:
             held = worker.consumer._held.setdefault("ingest", {})
             held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
             worker.consumer._thread._consumer = fetched_nothing_of_five()
-            worker._show_gauges()
+            worker.vitals.look()
             assert gauge(worker, "sidecart_consumer_lag_records", topic="browse") == 7
 
     run(test)
@@ -163,9 +163,9 @@ def test_the_lag_of_partitions_that_moved_away_is_forgotten(tmp_path: Path) -> N
             held = worker.consumer._held.setdefault("ingest", {})
             held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
             worker.consumer._thread._consumer = fetched_nothing_of_five()
-            worker._show_gauges()
+            worker.vitals.look()
             worker.consumer._held.clear()
-            worker._show_gauges()
+            worker.vitals.look()
             assert not gauge(worker, "sidecart_consumer_lag_records", topic="browse")
 
     run(test)

@@ -469,6 +469,27 @@ def test_a_partition_with_much_waiting_is_paused_until_most_is_handed_out(consum
     run(test)
 
 
+def test_empty_records_fill_a_batch_and_pause_a_partition_too(consumer_of: Make) -> None:
+    async def test() -> None:
+        consumer = await consumer_of(BROWSE)
+        consumer.thread.most = 40_000
+        consumer.thread.log.append(*BROWSE, [(None, None)] * 40_000, T0_MS)
+        batches = await consumer.poll()
+        assert len(batches[0].records) == 1024
+        assert consumer.thread.paused == {BROWSE}
+
+    run(test)
+
+
+def test_the_bytes_of_keys_count(consumer_of: Make) -> None:
+    async def test() -> None:
+        consumer = await consumer_of(BROWSE)
+        consumer.thread.log.append(*BROWSE, [(b"k" * 64 * KILOBYTE, b"")] * 3, T0_MS)
+        assert [len(batch.records) for batch in await consumer.poll()] == [1, 1]
+
+    run(test)
+
+
 def test_a_partition_that_was_drained_by_one_large_record_goes_on(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
@@ -744,8 +765,9 @@ def test_nothing_is_fetched_between_a_revocation_and_the_next_seek(consumer_of: 
         consumer.thread.send(BROWSE, (1, 0))
         polling = asyncio.ensure_future(consumer.poll())
         await turns()
-        assert consumer.thread.fetches == 0
+        assert (consumer.thread.fetches, consumer.is_positioned) == (0, False)
         await consumer.perform_seek()
+        assert consumer.is_positioned
         assert offsets(await polling, BROWSE) == [0]
 
     run(test)

@@ -84,6 +84,17 @@ def test_reading_goes_on_to_an_end_that_is_fetched_anew() -> None:
     run(test)
 
 
+def test_progress_counts_offsets_also_of_records_that_are_gone() -> None:
+    async def test() -> None:
+        readers = Readers()
+        readers.log.skip("log", 0, 2)
+        told: list[tuple[int, int]] = []
+        await readers.reader.read("log", 0, 1, readers.apply, lambda *passed: told.append(passed))  # type: ignore[arg-type]
+        assert told == [(0, 6), (3, 6), (6, 6)]
+
+    run(test)
+
+
 def test_a_log_that_ends_before_what_was_read_is_an_accident() -> None:
     async def test() -> None:
         readers = Readers()

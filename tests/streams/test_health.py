@@ -20,7 +20,8 @@ class Worker:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.is_live = True
-        self.missing: list[str] = []
+        self.is_ready = True
+        self.content: Any = {"ready": True}
         self.replica: Any = [{"partition": 0, "digest": "ab"}]
 
     def show_replica(self) -> Any:
@@ -38,7 +39,12 @@ def free_port() -> int:
 
 def server(worker: Worker, port: int, host: str = "127.0.0.1") -> HealthServer:
     return HealthServer(
-        host, port, worker.registry, lambda: worker.is_live, lambda: worker.missing, worker.show_replica
+        host,
+        port,
+        worker.registry,
+        lambda: worker.is_live,
+        lambda: (worker.is_ready, worker.content),
+        worker.show_replica,
     )
 
 
@@ -79,13 +85,12 @@ def test_live_follows_the_event_loop(worker: Worker, port: int) -> None:
 
 
 def test_ready_says_what_is_missing(worker: Worker, port: int) -> None:
-    worker.missing = ["tables are being recovered", "the replica is being loaded"]
+    worker.is_ready, worker.content = False, {"ready": False, "missing": ["tables are being recovered"]}
+    status, kind, body = get(port, "/ready")
+    assert (status, kind, json.loads(body)) == (503, "application/json", worker.content)
+    worker.is_ready, worker.content = True, {"ready": True, "missing": []}
     status, _, body = get(port, "/ready")
-    assert status == 503
-    assert json.loads(body) == {"ready": False, "missing": worker.missing}
-    worker.missing = []
-    status, _, body = get(port, "/ready")
-    assert (status, json.loads(body)) == (200, {"ready": True, "missing": []})
+    assert (status, json.loads(body)) == (200, worker.content)
 
 
 def test_metrics_are_those_of_the_registry_and_no_other(worker: Worker, port: int) -> None:

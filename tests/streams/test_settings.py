@@ -274,7 +274,8 @@ def test_a_range_holds_at_its_bounds_and_not_beyond(name: str) -> None:
     for inside in (low, high):
         assert getattr(Settings(**{name: inside}), name) == inside
     for outside in (low - step, high + step):
-        with pytest.raises(ConfigurationError, match=rf"^{name}=\S+ is out of range: {low:g} to {high:g}; it is "):
+        expected = rf"^{name}=\S+ is out of range: {low:.12g} to {high:.12g}; it is "
+        with pytest.raises(ConfigurationError, match=expected):
             Settings(**{name: outside})
 
 
@@ -376,6 +377,7 @@ def test_the_defaults_of_the_model_are_the_models() -> None:
         ("session_gap_s", 60, "session_retention_ms", 240_000),
         ("attribution_window_s", 1.5, "attribution_window_ms", 1_500),
         ("half_life_days", 0.5, "half_life_ms", 43_200_000),
+        ("catalogue_max", 5000, "catalogue_max", 5000),
         ("suggestions_max", 7, "suggestions_max", 7),
         ("kpi_window_s", 2, "kpi_window_ms", 2_000),
     ],

@@ -17,6 +17,7 @@ from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.brokers.embedded import EmbeddedBroker
 from streams.outbox import Message
+from streams.recovery import Loading
 from streams.settings import Settings
 from streams.stage import check_mark, read_rows
 from streams.topics import topic_table
@@ -297,6 +298,22 @@ def test_a_generation_without_this_worker_is_a_gap() -> None:
     run(test)
 
 
+def test_a_takeover_says_how_much_of_the_log_is_to_be_folded_again() -> None:
+    async def test() -> None:
+        worker = await worker_with("s1", "s2", "s3")
+        await worker.fold(worker.suggest)
+        await worker.flush(worker.suggest)
+        worker.deployment.put(event("s4", "e1", "tea"), partition=1)
+        worker.deployment.put(event("s5", "e1", "tea"))
+        again = MemoryWorker(worker.deployment)
+        await again.take_over()
+        assert again.context.recovery.replay_of("sessions") == 2
+        await again.stop()
+        await worker.stop()
+
+    run(test)
+
+
 def test_a_partition_that_moves_away_is_released_and_loaded_anew_when_it_comes_back() -> None:
     async def test() -> None:
         worker = await worker_with("a")
@@ -349,11 +366,13 @@ def test_rows_are_read_with_their_mark() -> None:
         mark.watermarks, mark.newest = {"0": 3}, 60_000
         window = ROWS["kpi"].encode(Window(suggestions=1))
         shard: Shard[Any] = Shard(0)
+        loading = Loading("kpi", 0, 0.0, lambda: None)
         items = [(row_key("0|cart"), window), (MARK_KEY, encode_mark(mark)), (row_key("gone"), None)]
-        assert await read_rows("kpi", shard, items) == mark
+        assert await read_rows("kpi", shard, items, loading) == mark
         assert (shard.position, shard.watermarks.as_dict(), shard.newest) == (7, {"0": 3}, 60_000)
         assert shard.keys == {"0|cart"} and not shard.take_dirty()
-        assert await read_rows("kpi", Shard(0), []) is None
+        assert loading.rows == 1
+        assert await read_rows("kpi", Shard(0), [], loading) is None
 
     run(test)
 
@@ -498,6 +517,27 @@ def test_a_table_that_was_lost_behind_a_commit_is_refused(broker: EmbeddedBroker
             r" sidecart-sessions-changelog, or to start anew",
         ):
             await worker.suggest.take_over({0, 1}, 1)
+
+    run(test)
+
+
+def test_a_takeover_that_a_later_owner_has_overtaken_is_not_refused(broker: EmbeddedBroker) -> None:
+    async def test() -> None:
+        worker = unmarked(broker)
+        deployment, store = worker.deployment, worker.stores["sessions"]
+        broker.create_topics(topic.name for topic in topic_table(deployment.settings).values())
+        load = store.load
+
+        async def load_and_be_overtaken(partition: int, *progress: Any) -> Any:
+            items = await load(partition, *progress)
+            if store.loads == [1]:
+                deployment.tables["sessions"][1][MARK_KEY] = encode_mark(deployment.first_mark("sessions", position=5))
+                await commit(deployment.settings, "session-events", 1, 5)
+            return items
+
+        store.load = load_and_be_overtaken  # type: ignore[method-assign]
+        await worker.suggest.take_over({1}, 1)
+        assert worker.suggest.shards[1].position == 0
 
     run(test)
 

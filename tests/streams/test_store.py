@@ -29,6 +29,8 @@ class Worker:
         app = create_app(Settings(state_dir=folder), TopicsInfo(2, {}, {}))
         table = app.Table("kpi", key_type=bytes, value_type=bytes, partitions=2)
         self.writers: list[MemoryProducer] = []
+        #: What the latest loads reported: records read, and records to read.
+        self.progress: list[tuple[int, ...]] = []
         self.store: Store = table.data
 
         def new_producer(transactional_id: str | None) -> MemoryProducer:
@@ -41,7 +43,7 @@ class Worker:
     async def rows(self, partition: int = 0) -> dict[bytes, bytes]:
         """Take a partition over and return what it holds, the mark among it."""
         await self.store.take_over(partition)
-        return dict(await self.store.load(partition))
+        return dict(await self.store.load(partition, lambda *passed: self.progress.append(passed)))
 
     def local(self, partition: int = 0) -> dict[bytes, bytes]:
         """Return what stands on the disk, the position among it."""
@@ -104,6 +106,22 @@ def test_an_older_disk_reads_only_what_is_new(worker_in: NewWorker, log: MemoryL
         again = worker_in()
         assert await again.rows() == {b"ra": b"2", b"rc": b"1"}
         assert again.local()[POSITION] == b"5"
+        await again.close()
+
+    run(test)
+
+
+def test_a_load_says_how_far_it_is(worker_in: NewWorker, log: MemoryLog) -> None:
+    async def test() -> None:
+        log.append(TOPIC, 0, [(f"r{number}".encode(), b"1") for number in range(7)])
+        first = worker_in()
+        await first.rows()
+        assert first.progress == [(0, 7), (3, 7), (6, 7), (7, 7)]
+        await first.close()
+        log.append(TOPIC, 0, [(b"ra", b"1")] * 2)
+        again = worker_in()
+        await again.rows()
+        assert again.progress == [(0, 2), (2, 2)]  # only what the disk does not hold
         await again.close()
 
     run(test)
@@ -412,7 +430,7 @@ def test_options_hold_also_when_a_store_is_opened_again(worker_in: NewWorker) ->
             await worker.close()
             newest = max(path.glob("OPTIONS-*"), key=lambda file: int(file.name.removeprefix("OPTIONS-")))
             written = newest.read_text().replace(" ", "")
-            for option in ("write_buffer_size=8388608", "max_write_buffer_number=2", "max_open_files=200"):
+            for option in ("write_buffer_size=2097152", "max_write_buffer_number=2", "max_open_files=200"):
                 assert option in written
             assert "filter_policy=bloomfilter" in written
 
@@ -425,7 +443,7 @@ def test_keys_and_values_are_raw_bytes(worker_in: NewWorker, tmp_path: Path) -> 
         await worker.rows()
         await worker.store.flush(0, {b"r\x00\xff": b"\x00"}, b"")
         assert worker.local()[b"r\x00\xff"] == b"\x00"
-        assert dict(await worker.store.load(0)) == {b"r\x00\xff": b"\x00", MARK_KEY: b""}
+        assert await worker.rows() == {b"r\x00\xff": b"\x00", MARK_KEY: b""}
         path = worker.store.partition_path(0)
         await worker.close()
         options = rocksdict.Options(raw_mode=True)

@@ -8,14 +8,14 @@ from time import monotonic
 
 import pytest
 
-from streams.watchdog import Watchdog
+from streams.watchdog import Stall, Watchdog
 
 SET_UP = """
 import asyncio, atexit, logging, sys, threading, time
 from aiokafka.errors import KafkaTimeoutError
 from models.errors import *
 from streams import watchdog
-from streams.watchdog import Watchdog, die
+from streams.watchdog import Stall, Watchdog, die
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
 atexit.register(print, "a clean-up ran", file=sys.stderr)
@@ -157,6 +157,76 @@ def test_a_check_that_fails_ends_the_worker() -> None:
     time.sleep(1)
     """
     assert end(program)[0] == 1
+
+
+def test_what_stands_still_ends_the_worker_in_one_line() -> None:
+    program = """
+    watchdog._CHECK_S = 0.05
+    Watchdog(lambda: None, [Stall(lambda: "nothing has moved", 0.2, lambda: 1)]).start()
+    time.sleep(60)
+    """
+    assert end(program) == (
+        1,
+        ["CRITICAL streams.watchdog: worker stops: nothing has moved for 0.2 s; the next start goes on from the marks"],
+    )
+
+
+class Watched:
+    """A watchdog with a clock that the test turns on, and one thing to look at."""
+
+    def __init__(self, progress: object = None) -> None:
+        self.now = 0.0
+        self.progress = progress
+        stall = Stall(lambda: "it has not moved", 60.0, lambda: self.progress)
+        self.watchdog = Watchdog(lambda: None, [stall], lambda: self.now)
+
+    def live(self, seconds: float) -> BaseException | None:
+        for _ in range(round(seconds)):
+            self.now += 1
+            self.watchdog.alive()
+            found = self.watchdog.check()
+            if found is not None:
+                return found
+        return None
+
+
+def test_standing_still_is_allowed_up_to_the_limit() -> None:
+    watched = Watched(progress=1)
+    assert watched.live(60) is None
+    assert str(watched.live(1)) == "it has not moved for 60 s; the next start goes on from the marks"
+
+
+def test_every_step_and_having_nothing_to_do_begin_the_time_anew() -> None:
+    watched = Watched(progress=1)
+    assert watched.live(50) is None
+    watched.progress = 2
+    assert watched.live(50) is None
+    watched.progress = None
+    assert watched.live(500) is None
+    watched.progress = 2
+    assert watched.live(60) is None
+    assert watched.live(1) is not None
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
+    watched = Watched(progress=1)
+    assert watched.live(10) is None
+    watched.now += 3600  # SIGSTOP
+    assert watched.watchdog.check() is None
+    assert watched.watchdog.is_alive_lately()
+    assert watched.live(40) is None
+
+
+def test_an_event_loop_that_is_silent_for_a_minute_is_not_alive() -> None:
+    watched = Watched()
+    watched.live(5)
+    for _ in range(59):
+        watched.now += 1
+        assert watched.watchdog.check() is None
+        assert watched.watchdog.is_alive_lately()
+    watched.now += 1
+    assert str(watched.watchdog.check()).startswith("the event loop has not run for 60 s")
+    assert not watched.watchdog.is_alive_lately()
 
 
 def test_a_watch_that_was_stopped_ends_nothing() -> None:

@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import zlib
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from models.errors import AccidentError, InvariantError
 from models.evidence import Evidence
 from models.kpi import Tally, Window
 from models.ladder import SuggestedItem
-from models.learning import PairEntry
+from models.learning import PackedPairs, PairEntry
 from models.measuring import TallyEntry
 from models.parameters import Parameters
 from models.records import Event, Line
@@ -77,6 +78,11 @@ revenue = st.lists(st.tuples(texts, counts), max_size=2).map(tuple)
 tallies = st.builds(Tally, times, ids, counts, counts, counts, counts, counts, counts, revenue)
 
 
+def checked(content: bytes) -> bytes:
+    """A packed record of this content."""
+    return b"\x03" + zlib.crc32(content).to_bytes(4) + content
+
+
 def packed(entries: st.SearchStrategy[Any]) -> st.SearchStrategy[Packed[Any]]:
     return st.builds(Packed, spans, st.lists(entries, max_size=4))
 
@@ -89,8 +95,11 @@ def test_packed_events_come_back(record: Packed[EventEntry]) -> None:
     assert PACKED_EVENTS.decode(PACKED_EVENTS.encode(record)) == record
 
 
-@given(packed(st.builds(PairEntry, indexes, offsets, times, times, increments)))
-def test_packed_increments_come_back(record: Packed[PairEntry]) -> None:
+pair_entries = st.builds(PairEntry, indexes, offsets, times, times, increments)
+
+
+@given(st.builds(PackedPairs, spans, st.lists(pair_entries, max_size=4), st.none() | counts))
+def test_packed_increments_come_back(record: PackedPairs) -> None:
     assert PACKED_PAIRS.decode(PACKED_PAIRS.encode(record)) == record
 
 
@@ -103,7 +112,7 @@ def test_weights_come_back_bit_by_bit() -> None:
     increment = Increment(
         "tea", others=(("cup", 0.1 + 0.2, 1, 0), ("pot", 5e-324, 0, 1), ("mug", 1.7976931348623157e308, 1, 1))
     )
-    record = Packed([Span("0", -1, 4)], [PairEntry(0, 4, 1, 1, increment)])
+    record = PackedPairs([Span("0", -1, 4)], [PairEntry(0, 4, 1, 1, increment)])
     decoded = PACKED_PAIRS.decode(PACKED_PAIRS.encode(record)).entries[0].increment
     assert [weight.hex() for _, weight, *_ in decoded.others] == [weight.hex() for _, weight, *_ in increment.others]
 
@@ -111,25 +120,26 @@ def test_weights_come_back_bit_by_bit() -> None:
 def test_the_layout_is_the_documented_one() -> None:
     event = Event("browse", "e1", "s1", 5, "browse", (Line("tea", category="drinks"),))
     value = PACKED_EVENTS.encode(Packed([Span("browse-0", -1, 7)], [EventEntry(0, 7, 9, event)]))
-    assert value[:1] == b"\x02"
-    assert msgspec.msgpack.decode(value[1:]) == [
+    assert value[:5] == b"\x03" + zlib.crc32(value[5:]).to_bytes(4)
+    assert msgspec.msgpack.decode(value[5:]) == [
         [["browse-0", -1, 7]],
         [[0, 7, 9, ["browse", "e1", "s1", 5, "browse", [["tea", 1, None, "drinks"]], "add", None, None, None]]],
     ]
     increment = Increment("tea", 1, 1, (("cup", 0.5, 1, 0),), "drinks")
-    value = PACKED_PAIRS.encode(Packed([Span("0", 3, 7)], [PairEntry(0, 7, 5, 9, increment)]))
-    assert msgspec.msgpack.decode(value[1:]) == [
+    value = PACKED_PAIRS.encode(PackedPairs([Span("0", 3, 7)], [PairEntry(0, 7, 5, 9, increment)], 250_000))
+    assert msgspec.msgpack.decode(value[5:]) == [
         [["0", 3, 7]],
         [[0, 7, 5, 9, ["tea", 1, 1, [["cup", 0.5, 1, 0]], "drinks"]]],
+        250_000,
     ]
     value = PACKED_TALLIES.encode(Packed([Span("0", 3, 7)], [TallyEntry(0, 7, Tally(60_000, "cart", suggestions=1))]))
-    assert msgspec.msgpack.decode(value[1:]) == [[["0", 3, 7]], [[0, 7, [60_000, "cart", 1, 0, 0, 0, 0, 0, []]]]]
+    assert msgspec.msgpack.decode(value[5:]) == [[["0", 3, 7]], [[0, 7, [60_000, "cart", 1, 0, 0, 0, 0, 0, []]]]]
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
 @given(garbage=st.binary(max_size=64))
 def test_bytes_that_no_sidecart_wrote_are_refused(codec: PackedCodec[Any], garbage: bytes) -> None:
-    for value in (garbage, b"\x02" + garbage):
+    for value in (garbage, b"\x03" + garbage, checked(garbage)):
         try:
             record = codec.decode(value)
         except InvariantError:
@@ -141,19 +151,32 @@ def test_bytes_that_no_sidecart_wrote_are_refused(codec: PackedCodec[Any], garba
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"", "starts with b'', not with version"),
-        (b"\x01\x92\x90\x90", r"starts with b'\\x01', not with version b'\\x02'"),
+        (None, "is empty"),
+        (b"", "is empty"),
+        (b"\x02\x92\x90\x90", r"starts with b'\\x02', not with version b'\\x03'"),
         (b'{"spans": []}', "starts with b'{'"),
-        (b"\x02", "cannot be read: Input data was truncated"),
-        (b"\x02\x92\x90", "cannot be read: Input data was truncated"),
-        (b"\x02\x92\x90\x90\x00", "cannot be read: MessagePack data is malformed: trailing characters"),
-        (b"\x02\x90", "cannot be read: Expected `array` of at least length 2, got 0"),
-        (b"\x02\x92\x91\x93\xa1a\xc0\x00\x90", "cannot be read: Expected `int`"),
+        (b"\x03", "is damaged"),
+        (b"\x03\x92\x90\x90", "is damaged"),
+        (checked(b""), "cannot be read: Input data was truncated"),
+        (checked(b"\x92\x90"), "cannot be read: Input data was truncated"),
+        (checked(b"\x92\x90\x90\x00"), "cannot be read: MessagePack data is malformed: trailing characters"),
+        (checked(b"\x90"), "cannot be read: Expected `array` of at least length 2, got 0"),
+        (checked(b"\x92\x91\x93\xa1a\xc0\x00\x90"), "cannot be read: Expected `int`"),
+        (checked(b"\x92\x91\x93\xa1\xff\x00\x00\x90"), "cannot be read: 'utf-8'"),
     ],
 )
-def test_a_refusal_says_why(codec: PackedCodec[Any], value: bytes, message: str) -> None:
+def test_a_refusal_says_why(codec: PackedCodec[Any], value: bytes | None, message: str) -> None:
     with pytest.raises(InvariantError, match=f"^a packed record {message}"):
         codec.decode(value)
+
+
+@given(st.data())
+def test_a_damaged_record_is_refused_and_not_applied(data: st.DataObject) -> None:
+    event = Event("browse", "e1", "s1", 5, "browse", (Line("tea", category="drinks"),))
+    value = bytearray(PACKED_EVENTS.encode(Packed([Span("browse-0", -1, 7)], [EventEntry(0, 7, 9, event)])))
+    value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(InvariantError):
+        PACKED_EVENTS.decode(bytes(value))
 
 
 @pytest.mark.parametrize("topic", ["session-events", "pairs", "tallies"])
@@ -161,7 +184,7 @@ def test_a_record_of_another_internal_topic_is_refused(topic: str) -> None:
     event = Event("browse", "e1", "s1", 5, "browse")
     values = {
         "session-events": PACKED_EVENTS.encode(Packed([], [EventEntry(0, 7, 9, event)])),
-        "pairs": PACKED_PAIRS.encode(Packed([], [PairEntry(0, 7, 5, 9, Increment("tea"))])),
+        "pairs": PACKED_PAIRS.encode(PackedPairs([], [PairEntry(0, 7, 5, 9, Increment("tea"))])),
         "tallies": PACKED_TALLIES.encode(Packed([], [TallyEntry(0, 7, Tally(0, "cart"))])),
     }
     for other in CODECS.keys() - {topic}:
@@ -217,6 +240,13 @@ def test_every_table_has_a_codec() -> None:
 def test_rows_come_back_with_their_dicts_in_order(table: str, data: st.DataObject) -> None:
     row = data.draw(rows[table])
     assert in_order(ROWS[table].decode(ROWS[table].encode(row))) == in_order(row)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("value", [b"", b"{}", b"\x91\xa1\xff", b"\x97\x01\x01"])
+def test_a_row_that_cannot_be_read_is_said_in_one_sentence(table: str, value: bytes) -> None:
+    with pytest.raises(AccidentError, match=r"^a row of a table cannot be read \(.+\): remove the worker's state"):
+        ROWS[table].decode(value)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([0.25, 0.5, 1.0])), max_size=30), st.data())

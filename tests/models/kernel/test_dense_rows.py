@@ -12,7 +12,7 @@ from models.decay import EPOCH_HALF_LIVES, growth
 from models.errors import InvariantError
 from models.kernel.constants import decay_of
 from models.kernel.interning import Interner
-from models.kernel.kernels import fold_tape, grown_at, place_of, precedes, rank_session
+from models.kernel.kernels import fold_tape, grown_at, mark_used, place_of, precedes, rank_session
 from models.kernel.rows import DenseRows, compile_kernels
 from models.parameters import DEFAULTS
 from models.ranking import Candidate
@@ -155,8 +155,8 @@ def test_the_arrays_double_as_items_come() -> None:
         rows[f"{n}"] = Row(0)
         sizes.append(rows.nbytes)
     assert len(set(sizes)) < len(sizes)
-    # 45 bytes and 36 a neighbour for each of 16 items; 11 bytes of ids in 16, offsets for up to 15 ids, a slot each
-    assert sizes[-1] == 16 * (45 + 3 * 36) + 16 + 16 * 8 + 16 * 4
+    # 48 bytes for each of 16 items, 36 a neighbour for each of 16 lines; ids in 16 bytes, bounds, slots, spare lines
+    assert sizes[-1] == 16 * (48 + 3 * 36) + 16 + 16 * 16 + 16 * 4 + 16 * 4 + 8
 
 
 # -- ranking
@@ -283,13 +283,48 @@ def test_ids_sort_as_python_sorts_them(ids: list[str]) -> None:
         items.intern(item)
     for item, other in pairwise(ids):
         indices = items.indices[item], items.indices[other]
-        assert precedes(*indices, items.arena, items.offsets) == (item < other)
-        assert not precedes(indices[0], indices[0], items.arena, items.offsets)
+        assert precedes(*indices, items.arena, items.bounds) == (item < other)
+        assert not precedes(indices[0], indices[0], items.arena, items.bounds)
 
 
 def test_kernels_compile_for_all_parameters_at_once() -> None:
     compile_kernels(DEFAULTS)
-    kernels = fold_tape, place_of, rank_session
+    kernels = fold_tape, mark_used, place_of, rank_session
     compiled = [len(kernel.signatures) for kernel in kernels]
     compile_kernels(replace(DEFAULTS, row_size=2, trend_floor=0, hop_weight=1, half_life_ms=7))
     assert [len(kernel.signatures) for kernel in kernels] == compiled
+
+
+def test_an_endless_stream_of_new_items_needs_no_more_room() -> None:
+    rows = DenseRows(SMALL)
+    sizes = set()
+    for start in range(0, 100_000, 500):
+        rows.fold_all(
+            (Increment(f"i{n:06}", 1, 1, ((f"i{n + 1:06}", 1.0, 1, 0),)), n) for n in range(start, start + 500)
+        )
+        for item in rows.lightest(list(rows), max(0, len(rows) - 2_000)):
+            del rows[item]
+        rows.tidy()
+        if start >= 10_000:
+            sizes.add(rows.nbytes)
+    assert len(sizes) == 1
+    assert len(rows._items.ids) < 4_000
+
+
+def test_a_neighbour_without_a_row_takes_no_line() -> None:
+    rows = DenseRows(DEFAULTS)
+    rows["tea"] = Row(0, weights={f"cup-{n}": 1.0 for n in range(64)}, pairs={f"cup-{n}": 1.0 for n in range(64)})
+    lines = len(rows._table.neighbours)
+    assert len(rows._items.ids) == 66
+    assert lines == 2
+
+
+def test_the_lines_of_dropped_rows_are_given_again() -> None:
+    rows = DenseRows(SMALL)
+    for n in range(100):
+        rows[f"tea-{n}"] = Row(0, weights={f"cup-{n}": 1.0}, pairs={f"cup-{n}": 1.0})
+        del rows[f"tea-{n}"]
+        rows.fold_all([(Increment(f"pot-{n}", 1, 1, (("cup", 1.0, 1, 0),)), 0)])
+        assert rows[f"pot-{n}"].weights == {"cup": 1.0}
+        del rows[f"pot-{n}"]
+    assert len(rows._table.neighbours) == 2

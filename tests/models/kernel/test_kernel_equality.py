@@ -54,8 +54,8 @@ def loads(draw: st.DrawFn) -> tuple[str, Row]:
     )
 
 
-#: A batch to fold, a row to load, or an item to drop.
-histories = st.lists(batches | loads() | items, max_size=6)
+#: A batch to fold, a row to load, an item to drop, or how many of the lightest to drop.
+histories = st.lists(batches | loads() | items | st.integers(1, 3), max_size=6)
 
 parameters_of = st.builds(
     replace,
@@ -73,6 +73,7 @@ parameters_of = st.builds(
 
 def both(history: Iterable[object], parameters: Parameters) -> tuple[DenseRows, PlainRows]:
     dense, plain = DenseRows(parameters), PlainRows(parameters)
+    dense._tidy_at = 0  # so that indices are given anew
     for step in history:
         for rows in (dense, plain):
             take(rows, step)
@@ -87,6 +88,10 @@ def take(rows: Rows, step: object) -> None:
             rows[item] = deepcopy(row)
         case list(batch):
             rows.fold_all(batch)
+        case int(count):
+            for item in rows.lightest(rows.keys(), min(count, len(rows))) if rows else ():
+                del rows[item]
+            rows.tidy()
 
 
 def same_row(row: Row, expected: Row) -> bool:
