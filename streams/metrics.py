@@ -23,6 +23,7 @@ class Metrics:
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self.events = counter("events", "Events accepted at the door", "type")
         self.rejected = counter("rejected", "Events sent to the dead letters", "reason")
+        self.lost_inputs = counter("events_lost", "Input records deleted by retention before they were read", "type")
         self.duplicates = counter("duplicates", "Repeated event ids and order ids, left without effect", "type")
         self.suggestions = counter("suggestions", "Suggestions published", "moment")
         self.empty_suggestions = counter("suggestions_empty", "Suggestions published without an item", "reason")

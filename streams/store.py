@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import time
 from typing import Any
 
 import rocksdict
@@ -24,7 +25,14 @@ from streams.wire import MARK_KEY
 
 __all__ = ["Changelog", "Store"]
 
+#: Beside the rows: the position in the changelog up to which they are held, and when that was written, in epoch ms.
 _POSITION_KEY = b"p"
+_WRITTEN_KEY = b"t"
+_OWN_KEYS = (_POSITION_KEY, _WRITTEN_KEY)
+
+#: A disk that was last written longer ago is not used: Kafka keeps the deletion of a row for a day (the default of
+#: `delete.retention.ms`), and an older disk might hold a row whose deletion it can never hear of.
+_DISK_AGE_MAX_MS = 12 * 3600 * 1000
 
 #: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB. Rows are read
 #: only when a partition is loaded; larger buffers make a flush no cheaper.
@@ -124,6 +132,8 @@ class Store(RocksDBStore):  # type: ignore[misc]
             Called with the changelog's records read and to be read, as by `LogReader.read`.
         """
         database = self._db_for_partition(partition)
+        if _now_ms() - int(database.get(_WRITTEN_KEY) or 0) > _DISK_AGE_MAX_MS:
+            _empty(database)
         position = database.get(_POSITION_KEY)
         start = None if position is None else int(position)
 
@@ -134,11 +144,11 @@ class Store(RocksDBStore):  # type: ignore[misc]
                     batch.delete(record.key)
                 else:
                     batch.put(record.key, record.value)
-            batch.put(_POSITION_KEY, str(records[-1].offset + 1).encode())
+            _put_position(batch, records[-1].offset + 1)
             database.write(batch)
 
         await self.changelog.reader.read(self._topic, partition, start, apply, on_progress)
-        return ((key, value) for key, value in database.items() if key != _POSITION_KEY)
+        return ((key, value) for key, value in database.items() if key not in _OWN_KEYS)
 
     async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:
         """Make rows (None: dropped) and mark durable, together: changelog first, then the local store."""
@@ -163,7 +173,7 @@ class Store(RocksDBStore):  # type: ignore[misc]
             else:
                 local.put(key, value)
         local.put(MARK_KEY, mark)
-        local.put(_POSITION_KEY, str(acknowledged[-1].offset + last).encode())
+        _put_position(local, acknowledged[-1].offset + last)
         self._db_for_partition(partition).write(local)
 
     async def release(self, partition: int) -> None:
@@ -182,6 +192,22 @@ class Store(RocksDBStore):  # type: ignore[misc]
         if writer is not None:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(writer.stop(), timeout=5)
+
+
+def _put_position(batch: rocksdict.WriteBatch, position: int) -> None:
+    batch.put(_POSITION_KEY, str(position).encode())
+    batch.put(_WRITTEN_KEY, str(_now_ms()).encode())
+
+
+def _empty(database: rocksdict.Rdict) -> None:
+    batch = rocksdict.WriteBatch(raw_mode=True)
+    for key in database.keys():  # noqa: SIM118  iterating a database itself gives no keys in raw mode
+        batch.delete(key)
+    database.write(batch)
+
+
+def _now_ms() -> int:
+    return round(time() * 1000)
 
 
 def _options() -> rocksdict.Options:

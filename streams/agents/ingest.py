@@ -1,6 +1,7 @@
 """The door: input topics to `session-events`, bad input to `dead-letters`. Without state beside its offset commits."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 
 from faust.types import TP
@@ -19,6 +20,8 @@ from streams.wire import PACKED_EVENTS, DoorMark, dead_letter, decode_door_mark,
 __all__ = ["Ingest"]
 
 _Origin = tuple[Kind, int]
+
+logger = logging.getLogger(__name__)
 
 
 class Ingest:
@@ -67,6 +70,8 @@ class Ingest:
     async def resume(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
         """Take up the committed positions and marks; None where nothing was committed.
 
+        What retention has deleted before it was read is counted, and said in the log.
+
         Raises
         ------
         AccidentError
@@ -92,11 +97,23 @@ class Ingest:
         return result
 
     async def _refuse_lost_records(self, tp: TP, committed: int) -> None:
-        _, end = await self.context.reader.bounds(tp.topic, tp.partition)
+        beginning, end = await self.context.reader.bounds(tp.topic, tp.partition)
         if committed > end:
             raise AccidentError(
                 f"{tp.topic}/{tp.partition} ends at offset {end}, but was read up to {committed}: the broker has lost"
                 " records; set the group's offset of this partition back to the end"
+            )
+        if committed < beginning:
+            lost = beginning - committed
+            self.context.metrics.lost_inputs.labels(self._kinds[tp.topic]).inc(lost)
+            logger.error(
+                "%s/%d begins at offset %d, but was read only up to %d: its retention has deleted %d events before any"
+                " worker read them; they count nowhere",
+                tp.topic,
+                tp.partition,
+                beginning,
+                committed,
+                lost,
             )
 
     async def flush(self) -> Mapping[TP, tuple[int, str]]:

@@ -234,6 +234,9 @@ class Suggest(TableStage[Session]):
     async def _read_late_writer(self, partition: int, publication: _Publication, start: int, end: int) -> None:
         """Keep what a late former owner published; where it was first for an event of ours, start from the mark."""
         seen: set[str] = set()
+        shard = self.shards.get(partition)
+        if shard is None:
+            return  # let go meanwhile: its next owner reads what is published
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
             for record in records:
@@ -243,7 +246,7 @@ class Suggest(TableStage[Session]):
                 key = suggestion.suggestion_id
                 seen.add(key)
                 if key not in publication.own:
-                    publication.keep(record, self.shards[partition].position)
+                    publication.keep(record, shard.position)
                 elif publication.own[key] != record.value:
                     raise LateWriterError(
                         f"another worker was first to publish suggestion {key} of {self.log}/{partition}: this one"

@@ -329,6 +329,26 @@ def test_an_input_that_ends_before_the_commit_is_refused(broker: EmbeddedBroker)
     run(test)
 
 
+def test_input_that_retention_has_deleted_unread_is_said_and_counted(
+    broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        deployment = deployment_on(broker)
+        for number in range(5):
+            deployment.send("browse", "s1", f"e{number}", item_id="tea")
+        worker = MemoryWorker(deployment)
+        await commit(worker, {BROWSE: (1, "")})
+        deployment.log.cut("browse", 0, 3)
+        assert (await worker.resume_ingest())[BROWSE] == 1
+        assert worker.metric("sidecart_events_lost_total", type="browse") == 2
+        assert (
+            "browse/0 begins at offset 3, but was read only up to 1: its retention has deleted 2 events" in caplog.text
+        )
+        await worker.stop()
+
+    run(test)
+
+
 def test_redelivered_input_is_skipped_and_a_superseded_batch_too(broker: EmbeddedBroker) -> None:
     async def test() -> None:
         deployment = deployment_on(broker)

@@ -20,6 +20,7 @@ from streams.wire import MARK_KEY
 
 TOPIC = "sidecart-kpi-changelog"
 POSITION = b"p"
+WRITTEN = b"t"
 
 
 class Worker:
@@ -48,7 +49,7 @@ class Worker:
     def local(self, partition: int = 0) -> dict[bytes, bytes]:
         """Return what stands on the disk, the position among it."""
         database = self.store._db_for_partition(partition)
-        return {bytes(key): bytes(value) for key, value in database.items()}
+        return {bytes(key): bytes(value) for key, value in database.items() if key != WRITTEN}
 
     async def close(self) -> None:
         await self.store.stop()
@@ -108,6 +109,33 @@ def test_an_older_disk_reads_only_what_is_new(worker_in: NewWorker, log: MemoryL
         assert again.local()[POSITION] == b"5"
         await again.close()
 
+    run(test)
+
+
+@pytest.mark.parametrize(("hours", "is_used"), [(11, True), (13, False)])
+def test_a_disk_that_may_have_missed_a_deletion_is_not_used(
+    worker_in: NewWorker, log: MemoryLog, monkeypatch: pytest.MonkeyPatch, hours: int, is_used: bool
+) -> None:
+    async def test() -> None:
+        first = worker_in()
+        await first.store.take_over(0)
+        await first.store.flush(0, {b"ra": b"1", b"rb": b"1"}, b"mark-1")
+        await first.close()
+        monkeypatch.setattr("streams.store._now_ms", lambda: written_ms + hours * 3_600_000)
+        other = worker_in("other")
+        await other.rows()
+        await other.store.flush(0, {b"ra": None}, b"mark-2")
+        log.compact(TOPIC, 0, log.end(TOPIC, 0), keeps_tombstones=False)
+        again = worker_in()
+        rows = await again.rows()
+        assert (b"ra" in rows) == is_used
+        assert (rows[b"rb"], rows[MARK_KEY]) == (b"1", b"mark-2")
+        assert int(again.store._db_for_partition(0).get(WRITTEN)) > written_ms
+        await again.close()
+        await other.close()
+
+    written_ms = 1_760_000_000_000
+    monkeypatch.setattr("streams.store._now_ms", lambda: written_ms)
     run(test)
 
 

@@ -1,0 +1,211 @@
+"""Switches for rules 1 to 4: coverage, chains, fail-stop and flush."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+from faust.types import TP
+from switch import Switch, replaced
+
+import streams.agents.suggest
+import streams.stage
+from models.coverage import NOTHING_SENT, Chain, Span, Watermarks
+from models.session import Session
+from models.shard import Shard
+from streams.agents.ingest import Ingest
+from streams.agents.suggest import Suggest
+from streams.outbox import Outbox, Published
+from streams.pipeline import Pipeline
+from streams.store import Store
+from streams.wire import MARK_KEY, Mark
+
+__all__ = [
+    "admit_by",
+    "apply_gaps",
+    "apply_repeats",
+    "apply_whole_overlaps",
+    "break_chains",
+    "commit_first",
+    "drop_overlaps",
+    "go_on_after_failure",
+    "hasty",
+    "mark_before_rows",
+    "split_flush",
+    "split_offsets",
+]
+
+
+# -- 1: coverage
+
+
+def admit_by(after: Callable[[int, Span], int | None]) -> Switch:
+    """Have a receiver apply the entries of a span above `after(watermark, span)`; None: no entry."""
+
+    def admit(self: Watermarks, spans: list[Span]) -> tuple[list[int | None], list[Any]]:
+        starts: list[int | None] = []
+        for span in spans:
+            watermark = self._ends.get(span.origin, NOTHING_SENT)
+            starts.append(after(watermark, span))
+            if starts[-1] is not None:
+                self._ends[span.origin] = max(watermark, span.end)
+        return starts, ["new"] * len(spans)
+
+    return lambda: replaced(Watermarks, "admit", admit)
+
+
+def apply_repeats(watermark: int, span: Span) -> int | None:
+    return span.start if span.start <= watermark else None
+
+
+def apply_gaps(watermark: int, span: Span) -> int | None:
+    return watermark if span.end > watermark else None
+
+
+def apply_whole_overlaps(watermark: int, span: Span) -> int | None:
+    return span.start if span.start <= watermark < span.end else None
+
+
+def drop_overlaps(watermark: int, span: Span) -> int | None:
+    return watermark if span.start == watermark else None
+
+
+def split_offsets() -> AbstractContextManager[None]:
+    """Send what one origin offset holds for one target in two records, each of which claims to hold all of it."""
+    publish = Outbox.publish
+
+    def split(self: Outbox, topic: str, partition: int, messages: Sequence[Any], after: Any = None) -> Any:
+        codec = streams.agents.suggest.PACKED_PAIRS
+        if topic == "pairs":
+            packed = codec.decode(messages[0].value)
+            middle = len(packed.entries) // 2
+            for entries in (packed.entries[:middle], packed.entries[middle:]):
+                half = messages[0]._replace(value=codec.encode(msgspec.structs.replace(packed, entries=entries)))
+                published = publish(self, topic, partition, [half], after)
+            return published
+        return publish(self, topic, partition, messages, after)
+
+    return replaced(Outbox, "publish", split)
+
+
+# -- 2: the chain goes on
+
+
+@contextmanager
+def break_chains(*, door: bool, suggest: bool) -> Iterator[None]:
+    """Let a new owner claim that all before its first record is sent."""
+    resume_ingest, resume = Ingest.resume, Suggest._resume
+
+    async def resume_door(self: Ingest, assigned: Any) -> Any:
+        positions = await resume_ingest(self, assigned)
+        for origin, position in self._positions.items():
+            ends = dict.fromkeys(range(self.context.partitions), position - 1)
+            self._chains[origin] = Chain(self._chains[origin].origin, ends)
+        return positions
+
+    async def resume_suggest(self: Suggest, shard: Shard[Session], mark: Mark | None, *rest: Any) -> None:
+        await resume(self, shard, mark, *rest)
+        ends = dict.fromkeys(range(self.context.partitions), shard.position - 1)
+        self._pair_chains[shard.partition] = Chain(str(shard.partition), ends)
+        self._tally_chains[shard.partition] = Chain(str(shard.partition), ends)
+
+    with (
+        replaced(Ingest, "resume", resume_door if door else resume_ingest),
+        replaced(Suggest, "_resume", resume_suggest if suggest else resume),
+    ):
+        yield
+
+
+# -- 3: fail-stop
+
+
+def go_on_after_failure() -> AbstractContextManager[None]:
+    """Take a send that has failed for one that has not."""
+
+    async def drain(self: Outbox, lane: tuple[str, int]) -> None:
+        jobs = self._lanes[lane]
+        try:
+            while jobs:
+                if jobs[0].after is not None:
+                    await jobs[0].after
+                taken = self._take(jobs)
+                try:
+                    await self._send(lane, taken)
+                except Exception:  # noqa: BLE001  the rule that is off
+                    for job in taken:
+                        job.acknowledged.set_result(Published(0, 0))
+        finally:
+            del self._tasks[lane]
+
+    return replaced(Outbox, "_drain", drain)
+
+
+# -- 4: the flush
+
+
+#: Whether the running flush does not wait for its outputs.
+_IS_HASTY: ContextVar[bool] = ContextVar("is_hasty", default=False)
+
+
+@contextmanager
+def hasty(stage: type[Any]) -> Iterator[None]:
+    """Have a stage flush before its outputs are acknowledged."""
+    flush, settled = stage.flush, Outbox.settled
+
+    async def flush_hastily(self: Any) -> Any:
+        token = _IS_HASTY.set(True)
+        try:
+            return await flush(self)
+        finally:
+            _IS_HASTY.reset(token)
+
+    async def settled_or_hasty(self: Outbox) -> None:
+        if not _IS_HASTY.get():
+            await settled(self)
+
+    with replaced(stage, "flush", flush_hastily), replaced(Outbox, "settled", settled_or_hasty):
+        yield
+
+
+@contextmanager
+def commit_first() -> Iterator[None]:
+    """Commit what is folded, and flush after that."""
+    checkpoint = Pipeline.checkpoint
+
+    async def commit_first(self: Pipeline) -> Any:
+        offsets = dict(await self.ingest.flush())
+        for stage in self.table_stages:
+            topic = self.context.name(stage.log)
+            offsets |= {TP(topic, shard.partition): (shard.position, "") for shard in stage.shards.values()}
+        flushing = asyncio.ensure_future(checkpoint(self))
+        flushing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return offsets
+
+    with hasty(Ingest), replaced(Pipeline, "checkpoint", commit_first):
+        yield
+
+
+def split_flush() -> AbstractContextManager[None]:
+    """Write the rows in one transaction and their mark in the next."""
+    flush = Store.flush
+
+    async def rows_then_mark(self: Store, partition: int, rows: Any, mark: bytes) -> None:
+        before = self._db_for_partition(partition).get(MARK_KEY)
+        if before is not None and rows:
+            await flush(self, partition, rows, before)
+            rows = {}
+        await flush(self, partition, rows, mark)
+
+    return replaced(Store, "flush", rows_then_mark)
+
+
+def mark_before_rows() -> AbstractContextManager[None]:
+    flush = Store.flush
+
+    async def mark_then_rows(self: Store, partition: int, rows: Any, mark: bytes) -> None:
+        await flush(self, partition, {}, mark)
+        await flush(self, partition, rows, mark)
+
+    return replaced(Store, "flush", mark_then_rows)
