@@ -64,9 +64,12 @@ class Effects(msgspec.Struct):
     duplicates: list[str] = msgspec.field(default_factory=list)
 
 
-def suggestion_id(event: Event) -> str:
-    """Return the id of an event's suggestion: 32 hex digits, a function of its session and event id."""
-    identity = f"{len(event.session_id)}:{event.session_id}{event.event_id}"
+def suggestion_id(event: Event, origin: str, offset: int) -> str:
+    """Return the id of an event's suggestion: 32 hex digits, a function of the input record that it came in.
+
+    A client's retry that comes when its session is forgotten is an event of its own, and has an id of its own.
+    """
+    identity = f"{origin}:{offset}:{len(event.session_id)}:{event.session_id}{event.event_id}"
     return blake2b(identity.encode(), digest_size=16).hexdigest()
 
 
@@ -96,7 +99,8 @@ def suggest(
     for entry in packed.entries:
         start = after[entry.span]
         if start is not None and entry.offset > start:
-            _serve(shard, entry, rows, published, parameters, effects)
+            key = suggestion_id(entry.event, packed.spans[entry.span].origin, entry.offset)
+            _serve(shard, entry, key, rows, published, parameters, effects)
     _forget(shard, parameters)
     return effects
 
@@ -104,6 +108,7 @@ def suggest(
 def _serve(
     shard: SessionShard,
     entry: EventEntry,
+    key: str,
     rows: Rows,
     published: Mapping[str, Suggestion],
     parameters: Parameters,
@@ -127,10 +132,10 @@ def _serve(
         effects.increments.append((event.time, entry.timestamp, session_opened()))
     added = advance(context, event, parameters, is_counted=fate != "late")
     effects.increments.extend((event.time, entry.timestamp, increment) for increment in added)
-    suggestion = published.get(suggestion_id(event))
+    suggestion = published.get(key)
     is_published = suggestion is not None
     if suggestion is None:
-        suggestion = _suggest(context, session, event, rows, shard.newest, parameters)
+        suggestion = _suggest(key, context, session, event, rows, shard.newest, parameters)
     if suggestion.items:
         items = tuple(item.item_id for item in suggestion.items)
         context.offers.append(Offer(suggestion.suggestion_id, event.time, event.moment, items))
@@ -184,13 +189,13 @@ def query(session: Session, event: Event, rows: Rows, now_ms: int, parameters: P
 
 
 def _suggest(
-    context: Session, session: Session, event: Event, rows: Rows, now_ms: int, parameters: Parameters
+    key: str, context: Session, session: Session, event: Event, rows: Rows, now_ms: int, parameters: Parameters
 ) -> Suggestion:
     asked = query(context, event, rows, now_ms, parameters)
     asked.excluded.update(own_items(session))
     items, reason = answer(rows, asked, parameters.suggestions_max, parameters)
     return Suggestion(
-        suggestion_id=suggestion_id(event),
+        suggestion_id=key,
         event_id=event.event_id,
         session_id=event.session_id,
         time=event.time,

@@ -83,7 +83,7 @@ class Vitals:
             "missing": missing,
             "partitions": owned,
             "replica_lag": self._replica.lag,
-            "recovery": self._context.recovery.show(),
+            "recovery": self._context.recovery.show() if missing else None,
         }
 
     def look(self) -> list[str]:

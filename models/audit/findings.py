@@ -27,12 +27,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct):
-    """Items of one kind: compared, different, not countable because of retention, not yet processed."""
+    """Items of one kind: compared, different, not countable because of retention, not yet processed.
+
+    `repeated` counts second and further messages of suggestions and outcomes whose first one counts.
+    """
 
     compared: int = 0
     differences: int = 0
     uncountable: int = 0
     pending: int = 0
+    repeated: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -44,15 +48,12 @@ class Report(msgspec.Struct, frozen=True):
         In the order of `KINDS`.
     found : tuple of Finding
         The first `FOUND_MAX` differences.
-    repeated : int
-        Second and further messages of suggestions and outcomes whose first one counts.
     not_counted : tuple of str
         One sentence for each place where something was not compared.
     """
 
     counts: dict[str, Count]
     found: tuple[Finding, ...]
-    repeated: int
     not_counted: tuple[str, ...]
 
     @property
@@ -64,6 +65,11 @@ class Report(msgspec.Struct, frozen=True):
     def uncountable(self) -> int:
         """How many items could not be compared, because retention has deleted what they follow from."""
         return sum(count.uncountable for count in self.counts.values())
+
+    @property
+    def repeated(self) -> int:
+        """How many messages repeat another one."""
+        return sum(count.repeated for count in self.counts.values())
 
     @property
     def pending(self) -> int:
@@ -81,7 +87,6 @@ class Findings:
     """
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
-        self.repeated = 0
         self._names = dict(names or {})
         self._counts: dict[str, Count] = {kind: Count() for kind in KINDS}
         self._found: list[Finding] = []
@@ -103,6 +108,10 @@ class Findings:
         if len(self._found) < FOUND_MAX:
             self._found.append(Finding(place, difference))
 
+    def repeat(self, kind: Kind) -> None:
+        """Count a message that repeats another one."""
+        self._counts[kind].repeated += 1
+
     def wait(self, kind: Kind, number: int = 1) -> None:
         """Count items that are not processed yet."""
         self._counts[kind].pending += number
@@ -123,4 +132,4 @@ class Findings:
             f"{place}: {number:,} {kind} not compared, because {why}"
             for (place, kind, why), number in self._left_out.items()
         ]
-        return Report(dict(self._counts), tuple(self._found), self.repeated, (*sentences, *self._notes))
+        return Report(dict(self._counts), tuple(self._found), (*sentences, *self._notes))

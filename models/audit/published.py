@@ -56,7 +56,7 @@ class PublishedSuggestions(Mapping[str, Suggestion]):
             return
         key = fingerprint((suggestion.suggestion_id, log_offset))
         if key in self._kept:
-            self._findings.repeated += 1
+            self._findings.repeat("suggestions")
             return
         identity = _identity(suggestion.event_id, suggestion.session_id, suggestion.time, suggestion.moment)
         self._kept[key] = _encode((offset, identity, tuple(item.item_id for item in suggestion.items)))
@@ -132,7 +132,7 @@ class PublishedOutcomes:
             return
         key = fingerprint(outcome.outcome_id)
         if key in self._found:
-            self._findings.repeated += 1
+            self._findings.repeat("outcomes")
             return
         self._found[key] = (offset, fingerprint(outcome), fingerprint(outcome.session_id))
 

@@ -115,7 +115,7 @@ class SessionsRecount:
         self._door.enter(self._shard.partition, offset, entries)
         is_past_known = not self._doubt([entry for _, entry in entries], timestamp)
         effects = suggest(self._shard, offset, packed, self._no_rows, self._suggestions.at(offset), self._parameters)
-        is_known = self._compare_suggestions(offset, timestamp, [entry for _, entry in entries], effects)
+        is_known = self._compare_suggestions(offset, timestamp, entries, effects)
         self._expect_outcomes(offset, timestamp, effects)
         self._expect_entries(offset, effects, is_past_known, is_past_known and is_known)
 
@@ -138,9 +138,11 @@ class SessionsRecount:
             is_in_doubt = True
         return is_in_doubt
 
-    def _compare_suggestions(self, offset: int, timestamp: int, entries: list[EventEntry], effects: Effects) -> bool:
+    def _compare_suggestions(
+        self, offset: int, timestamp: int, entries: list[tuple[str, EventEntry]], effects: Effects
+    ) -> bool:
         """Compare the record's suggestions; return whether it is known what was offered to all its sessions."""
-        events = {suggestion_id(entry.event): entry.event for entry in entries}
+        events = {suggestion_id(entry.event, origin, entry.offset): entry.event for origin, entry in entries}
         is_known = True
         where = self._findings.place("suggestions", self._shard.partition)
         for suggestion, _, is_published in effects.suggestions:

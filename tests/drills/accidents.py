@@ -83,9 +83,9 @@ def _kill_all(scene: Scene, rng: Random) -> str:
 
 def _kill_at(point: str) -> Callable[[Scene, Random], str]:
     def happen(scene: Scene, rng: Random) -> str:
-        name, count = scene.victim(rng), rng.randint(1, 4)
-        sprung = scene.spring(name, point, count, signal.SIGKILL)
-        return f"{name}, time {count}" if sprung else f"{name} did not come there"
+        count = rng.randint(1, 4)
+        name = scene.spring(rng, point, count, signal.SIGKILL)
+        return f"{name}, time {count}" if name else "the workers did not come there"
 
     return happen
 
@@ -169,13 +169,14 @@ def _zombie(scene: Scene, rng: Random) -> str:
 
 def _zombie_at(point: str) -> Callable[[Scene, Random], str]:
     def happen(scene: Scene, rng: Random) -> str:
-        name, count = scene.victim(rng), rng.randint(1, 3)
-        sprung = scene.spring(name, point, count, signal.SIGSTOP)
+        count = rng.randint(1, 3)
+        name = scene.spring(rng, point, count, signal.SIGSTOP)
+        if not name:
+            return "the workers did not come there"
         seconds = scene.settings.session_timeout_s + rng.uniform(0.5, _BEYOND_S)
-        if sprung:
-            sleep(seconds)
-            scene.fleet.wake(name)
-        return f"{name}, for {seconds:.1f} s" if sprung else f"{name} did not come there"
+        sleep(seconds)
+        scene.fleet.wake(name)
+        return f"{name}, for {seconds:.1f} s"
 
     return happen
 

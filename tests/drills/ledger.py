@@ -66,9 +66,11 @@ class Account:
         for entry in packed.entries:
             start = after[entry.span]
             if start is not None and entry.offset > start:
-                kind, _, origin = packed.spans[entry.span].origin.rpartition("-")
-                self._arrived.add((kind, int(origin), entry.offset))
-                self._expected.setdefault(suggestion_id(entry.event), (partition, entry.timestamp))
+                origin = packed.spans[entry.span].origin
+                kind, _, number = origin.rpartition("-")
+                self._arrived.add((kind, int(number), entry.offset))
+                key = suggestion_id(entry.event, origin, entry.offset)
+                self._expected.setdefault(key, (partition, entry.timestamp))
 
     def lost(self, acknowledged: Set[tuple[str, int, int]]) -> list[str]:
         """Return the acknowledged inputs that arrived nowhere, and the accepted events without a suggestion."""

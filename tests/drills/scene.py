@@ -31,15 +31,28 @@ class Scene:
 
     def victim(self, rng: Random) -> str:
         """Choose a running worker to which nothing else happens in this round."""
-        free = [name for name in self.fleet.names if self.fleet.is_running(name) and name not in self.taken]
-        name = rng.choice(free)
+        name = rng.choice(self._free())
         self.taken.add(name)
         return name
 
-    def spring(self, name: str, point: str, count: int, number: signal.Signals) -> bool:
-        """Set a worker's trap and wait; return whether it has sprung."""
-        self.fleet.arm(name, point, count, number)
-        return bool(self.wait_for_trap([name]))
+    def spring(self, rng: Random, point: str, count: int, number: signal.Signals) -> str | None:
+        """Set the trap of one worker after the other; return the first that comes to its point.
+
+        A worker may own no partition of an input, and never come to a point of ingest's.
+        """
+        tried: set[str] = set()
+        while untried := [name for name in self._free() if name not in tried]:
+            name = rng.choice(untried)
+            tried.add(name)
+            self.taken.add(name)
+            self.fleet.arm(name, point, count, number)
+            if self.wait_for_trap([name]):
+                return name
+            self.taken.remove(name)
+        return None
+
+    def _free(self) -> list[str]:
+        return [name for name in self.fleet.names if self.fleet.is_running(name) and name not in self.taken]
 
     def wait_for_trap(self, names: list[str]) -> list[str]:
         """Wait until a trap springs, with surges of traffic, which fill outboxes; return whose did."""

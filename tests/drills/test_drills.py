@@ -113,11 +113,13 @@ def _record(start: int, end: int, *entries: EventEntry) -> bytes:
     return PACKED_EVENTS.encode(Packed([Span("browse-0", start, end)], list(entries)))
 
 
+def _id(entry: EventEntry) -> str:
+    return suggestion_id(entry.event, "browse-0", entry.offset)
+
+
 def _suggestion(entry: EventEntry) -> bytes:
     event = entry.event
-    return encode_json(
-        Suggestion(suggestion_id(event), event.event_id, "s", event.time, "browse", "tea", (), "weak-evidence")
-    )
+    return encode_json(Suggestion(_id(entry), event.event_id, "s", event.time, "browse", "tea", (), "weak-evidence"))
 
 
 def test_an_account_finds_what_is_lost_and_what_stands_twice() -> None:
@@ -132,7 +134,7 @@ def test_an_account_finds_what_is_lost_and_what_stands_twice() -> None:
     acknowledged = {("browse", 0, 0), ("browse", 0, 1), ("browse", 0, 3), ("orders", 4, 7)}
     assert account.lost(acknowledged) == [
         "input ('browse', 0, 3) is neither applied nor in the dead letters",
-        f"suggestion {suggestion_id(second.event)} is missing",
+        f"suggestion {_id(second)} is missing",
     ]
     assert account.second_versions == 1
     assert account.longest_wait_s(_NOW_MS) == 2.5

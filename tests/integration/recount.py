@@ -103,12 +103,14 @@ class Logs:
 def differences(logs: Logs, may_be_published_twice: bool = False) -> list[str]:
     """Return what the audit finds in a deployment that is settled: a sentence each, none when all is right.
 
-    A suggestion may stand twice where two workers owned a partition for a while; the first one counts.
+    A suggestion may stand twice where two workers owned a partition for a while; the first one counts. Outcomes are
+    sent again after every crash.
     """
     report = audit(logs.settings)
     found = [f"{finding.place}: {finding.difference}" for finding in report.found]
-    if report.repeated and not may_be_published_twice:
-        found.append(f"{report.repeated} messages of suggestions and acceptance repeat an id")
+    repeated = report.counts["suggestions"].repeated
+    if repeated and not may_be_published_twice:
+        found.append(f"{repeated} suggestions are published twice")
     if report.pending or report.uncountable:
         found.append(f"{report.pending} events are not processed, {report.uncountable} items are not countable")
     return found

@@ -91,6 +91,11 @@ class Fold:
         return self.shard.rows["s"]
 
 
+def id_of(of: Event) -> str:
+    """Return the id of the suggestion for an event ``e1``, ``e2``, …, where each was folded in its turn."""
+    return suggestion_id(of, "browse-0", int(of.event_id[1:]) - 1)
+
+
 def only(effects: Effects) -> Suggestion:
     ((suggestion, _, _),) = effects.suggestions
     return suggestion
@@ -197,17 +202,28 @@ def test_an_empty_record_moves_the_position_alone() -> None:
 # -- ids
 
 
-def test_the_suggestion_id_is_a_function_of_session_and_event_id_alone() -> None:
-    first = suggestion_id(event("e1", 0, "tea", session="s1"))
-    assert first == suggestion_id(event("e1", 99, "pot", session="s1", kind="orders"))
+def test_the_suggestion_id_is_a_function_of_the_input_record_and_its_ids() -> None:
+    first = suggestion_id(event("e1", 0, "tea", session="s1"), "browse-0", 7)
+    assert first == suggestion_id(event("e1", 99, "pot", session="s1"), "browse-0", 7)
     assert len(first) == 32
-    assert first != suggestion_id(event("e2", session="s1"))
-    assert first != suggestion_id(event("e1", session="s2"))
+    assert first != suggestion_id(event("e2", session="s1"), "browse-0", 7)
+    assert first != suggestion_id(event("e1", session="s2"), "browse-0", 7)
+    assert first != suggestion_id(event("e1", session="s1"), "browse-1", 7)
+    assert first != suggestion_id(event("e1", session="s1"), "browse-0", 8)
+
+
+def test_a_retry_of_a_forgotten_session_has_a_suggestion_of_its_own() -> None:
+    fold = Fold()
+    first = fold(event("e1", 0, "tea"))
+    fold(event("e2", RETENTION + 1, "pot", session="r"))
+    again = fold(event("e1", 0, "tea"))
+    assert only(first).suggestion_id != only(again).suggestion_id
 
 
 def test_ids_that_read_alike_when_joined_give_different_suggestions() -> None:
     pairs = [("s", "1e1"), ("s1", "e1"), ("s1e", "1"), ("1:s", "e1"), ("", "s1e1")]
-    assert len({suggestion_id(event(event_id, session=session)) for session, event_id in pairs}) == len(pairs)
+    ids = {suggestion_id(event(event_id, session=session), "browse-0", 7) for session, event_id in pairs}
+    assert len(ids) == len(pairs)
 
 
 # -- repeats
@@ -543,7 +559,7 @@ def test_a_late_event_accepts_no_suggestion_and_its_own_cannot_be_accepted() -> 
     late = fold(event("late", -GAP - 1, "cup"))
     assert late.outcomes == []
     named = event("e2", 0, "mat", suggestion=only(late).suggestion_id)
-    assert [outcome.suggestion_id for outcome in fold(named).outcomes] == [suggestion_id(event("e1"))]
+    assert [outcome.suggestion_id for outcome in fold(named).outcomes] == [id_of(event("e1"))]
 
 
 def test_a_late_event_changes_no_cart() -> None:
@@ -638,7 +654,7 @@ def test_an_item_that_was_offered_and_is_bought_is_an_outcome_with_its_revenue()
 
 def test_an_event_never_accepts_its_own_suggestion() -> None:
     fold = Fold()
-    fold.published[suggestion_id(event("e1"))] = suggestion_of(event("e1"), "tea")
+    fold.published[id_of(event("e1"))] = suggestion_of(event("e1"), "tea")
     assert fold(event("e1", 0, "tea")).outcomes == []
 
 
@@ -668,9 +684,9 @@ def test_the_latest_twenty_suggestions_with_items_can_be_accepted() -> None:
     fold = Fold(parameters=replace(DEFAULTS, offers_max=2))
     fold(event("e1", 0, "tea"))
     fold(event("e2", 0, "tea"))
-    assert [offer.suggestion_id for offer in fold.session().offers] == [suggestion_id(event(e)) for e in ("e1", "e2")]
+    assert [offer.suggestion_id for offer in fold.session().offers] == [id_of(event(e)) for e in ("e1", "e2")]
     fold(event("e3", 0, "tea"))
-    assert [offer.suggestion_id for offer in fold.session().offers] == [suggestion_id(event(e)) for e in ("e2", "e3")]
+    assert [offer.suggestion_id for offer in fold.session().offers] == [id_of(event(e)) for e in ("e2", "e3")]
     assert DEFAULTS.offers_max == 20
 
 
@@ -687,12 +703,12 @@ def suggestion_of(of: Event, *items: str) -> Suggestion:
     evidence = Evidence("pair", "tea", None, 1.0, 0.1, 0.1, None)
     chosen = tuple(SuggestedItem(item, rank, 1.0, evidence) for rank, item in enumerate(items, start=1))
     reason = None if items else "weak-evidence"
-    return Suggestion(suggestion_id(of), of.event_id, of.session_id, of.time, of.moment, None, chosen, reason)
+    return Suggestion(id_of(of), of.event_id, of.session_id, of.time, of.moment, None, chosen, reason)
 
 
 def test_what_was_published_is_kept_and_not_ranked_again() -> None:
     fold = Fold()
-    kept = fold.published[suggestion_id(event("e1"))] = suggestion_of(event("e1", 0), "pan", "gone")
+    kept = fold.published[id_of(event("e1"))] = suggestion_of(event("e1", 0), "pan", "gone")
     effects = fold(event("e1", 0, "tea"))
     assert effects.suggestions == [(kept, START + 5, True)]
     assert fold.session().offers == [Offer(kept.suggestion_id, START, "browse", ("pan", "gone"))]
@@ -700,7 +716,7 @@ def test_what_was_published_is_kept_and_not_ranked_again() -> None:
 
 def test_outcomes_are_judged_on_what_was_published() -> None:
     fold = Fold()
-    fold.published[suggestion_id(event("e1"))] = suggestion_of(event("e1", 0), "pan", "gone")
+    fold.published[id_of(event("e1"))] = suggestion_of(event("e1", 0), "pan", "gone")
     fold(event("e1", 0, "tea"))
     assert fold(event("e2", 1, "cup")).outcomes == []
     assert [outcome.rank for outcome in fold(event("e3", 2, "gone")).outcomes] == [2]
@@ -708,7 +724,7 @@ def test_outcomes_are_judged_on_what_was_published() -> None:
 
 def test_an_empty_suggestion_that_was_published_stays_empty() -> None:
     fold = Fold()
-    fold.published[suggestion_id(event("e1"))] = suggestion_of(event("e1", 0))
+    fold.published[id_of(event("e1"))] = suggestion_of(event("e1", 0))
     effects = fold(event("e1", 0, "tea"))
     assert effects.tallies == [Tally(START, "browse", suggestions=1, empty=1)]
     assert fold.session().offers == []
@@ -716,7 +732,7 @@ def test_an_empty_suggestion_that_was_published_stays_empty() -> None:
 
 def test_what_was_published_changes_no_increment() -> None:
     plain, keeping = Fold(), Fold()
-    keeping.published[suggestion_id(event("e1"))] = suggestion_of(event("e1", 0), "pan")
+    keeping.published[id_of(event("e1"))] = suggestion_of(event("e1", 0), "pan")
     for one in (event("e1", 0, "tea"), event("e2", 1, "pan")):
         assert plain(one).increments == keeping(one).increments
 
@@ -728,6 +744,11 @@ _steps = st.sampled_from(
     [0, 1, MINUTE, MINUTE, 5 * MINUTE, -2 * MINUTE, GAP, GAP + 1, -GAP - 1, RETENTION + 1, -RETENTION]
 )
 _ORIGINS = ["browse-0", "orders-0"]
+
+
+def id_in_pack(events: list[Event], number: int) -> str:
+    """Return the id of the suggestion for one of the events, as `pack` packs them."""
+    return suggestion_id(events[number], _ORIGINS[number % 2], number // 2)
 
 
 @st.composite
@@ -744,7 +765,7 @@ def events_of(draw: st.DrawFn, steps: st.SearchStrategy[int] = _steps) -> list[E
         items = draw(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3 if kind == "orders" else 1))
         action = draw(st.sampled_from([ADD, ADD, REMOVE, CLEAR])) if kind == "add-to-cart" else ADD
         order_id = draw(st.sampled_from(["o1", "o2", "o3"])) if kind == "orders" else None
-        named = suggestion_id(draw(st.sampled_from(events))) if events and draw(st.booleans()) else None
+        named = id_in_pack(events, draw(st.integers(0, len(events) - 1))) if events and draw(st.booleans()) else None
         lines = [] if action == CLEAR else items
         events.append(
             event(
@@ -917,11 +938,10 @@ def test_a_session_is_never_offered_what_it_has_seen_put_in_the_cart_or_bought(e
 @settings(max_examples=150)
 @given(events=events_of(), cuts=cuts_of)
 def test_every_accepted_event_is_answered_and_tallied_once(events: list[Event], cuts: list[int]) -> None:
-    parameters = replace(DEFAULTS, session_retention_gaps=10**6)
-    result = replay(pack(events, cuts, chains_at(0)), parameters=parameters)
+    result = replay(pack(events, cuts, chains_at(0)))
     ids = [suggestion.suggestion_id for suggestion in result.suggestions]
     assert len(set(ids)) == len(ids)
-    assert set(ids) <= {suggestion_id(one) for one in events}
+    assert set(ids) <= {id_in_pack(events, number) for number in range(len(events))}
     assert sum(tally.suggestions for tally in result.tallies) == len(ids)
     assert sum(tally.empty for tally in result.tallies) == sum(not s.items for s in result.suggestions)
     judged = [(o.outcome_id, o.stage, o.item_id, o.suggestion_id) for o in result.outcomes]

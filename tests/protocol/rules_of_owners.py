@@ -209,7 +209,7 @@ def judge_at_once() -> AbstractContextManager[None]:
 def number_suggestions() -> AbstractContextManager[None]:
     """Give a suggestion another id whenever it is made."""
     numbers = count()
-    return replaced(models.suggesting, "suggestion_id", lambda event: f"suggestion-{next(numbers)}")
+    return replaced(models.suggesting, "suggestion_id", lambda *_: f"suggestion-{next(numbers)}")
 
 
 # -- 8: client retries, and ingest's mark

@@ -25,15 +25,16 @@ class Shop:
         self._sessions = [f"session-{number}" for number in range(random.randint(3, 8))]
         self._now_ms = T0_MS
         self._sent: list[tuple[Kind, dict[str, Any]]] = []
-        #: A retry counts once as long as its session is remembered: that of hours ago is a new event.
         self._has_retries = random.random() < 0.7
+        #: After a jump sessions are forgotten, and a retry of what was before is a new event.
+        self._jumps = Random(repr((self._items, self._sessions, self._has_retries)))
 
     def send(self) -> None:
         """Write one record."""
         random = self._random
         self._now_ms += random.randint(0, 40_000)
-        if not self._has_retries and random.random() < 0.03:
-            self._now_ms += random.choice((1, 3, 8 * 24)) * _HOUR_MS
+        if self._jumps.random() < 0.03:
+            self._now_ms += self._jumps.choice((1, 3, 8 * 24)) * _HOUR_MS
         if random.random() < 0.05:
             self._write(random.choice(list(self._inputs)), random.choice(_BAD))
             return

@@ -461,6 +461,8 @@ PAST = 3
 PAST_EVENTS = 4 * PAST
 VIEW = event("s", "e1", "tea", seconds=10)
 CART = event("s", "e2", "cup", kind="add-to-cart", seconds=20)
+VIEW_ID = suggestion_id(VIEW, "browse-0", PAST_EVENTS)
+CART_ID = suggestion_id(CART, "browse-0", PAST_EVENTS + 1)
 
 
 def foreign(of: Event, *offered: str) -> Suggestion:
@@ -468,20 +470,22 @@ def foreign(of: Event, *offered: str) -> Suggestion:
     evidence = Evidence("pair", "tea", None, 1.0, 1.0, 1.0, 1.0)
     items = tuple(SuggestedItem(item, rank, 1.0, evidence) for rank, item in enumerate(offered, start=1))
     reason = None if items else "weak-evidence"
-    return Suggestion(suggestion_id(of), of.event_id, of.session_id, of.time, of.moment, "tea", items, reason)
+    key = {VIEW.event_id: VIEW_ID, CART.event_id: CART_ID}[of.event_id]
+    return Suggestion(key, of.event_id, of.session_id, of.time, of.moment, "tea", items, reason)
 
 
 def publish_foreign(deployment: Deployment, *suggestions: Suggestion) -> None:
     """Write what another worker published for the first view and cart change after the past."""
     for suggestion in suggestions:
-        of = {suggestion_id(VIEW): 0, suggestion_id(CART): 1}[suggestion.suggestion_id]
+        of = {VIEW_ID: 0, CART_ID: 1}[suggestion.suggestion_id]
         headers = [("log-offset", str(PAST + of).encode())]
         message = (suggestion.session_id.encode(), encode_json(suggestion))
         deployment.log.append("suggestions", 0, [message], headers=[headers])
 
 
 def count(deployment: Deployment, of: Event) -> int:
-    return values(deployment.messages("suggestions"), "suggestion_id").count(suggestion_id(of))
+    answered = [(message["session_id"], message["event_id"]) for message in deployment.messages("suggestions")]
+    return answered.count((of.session_id, of.event_id))
 
 
 def test_what_a_former_owner_published_is_kept_and_judged() -> None:
@@ -491,7 +495,7 @@ def test_what_a_former_owner_published_is_kept_and_judged() -> None:
         deployment.put(VIEW)
         await first.fold(first.suggest)  # published, and then killed before a flush
         await first.stop()
-        [offered] = [item.item_id for item in deployment.suggestions()[suggestion_id(VIEW)].items]
+        [offered] = [item.item_id for item in deployment.suggestions()[VIEW_ID].items]
         assert (offered, count(deployment, VIEW)) == ("cup", 1)
         second = MemoryWorker(deployment)
         await second.take_over()
@@ -500,7 +504,7 @@ def test_what_a_former_owner_published_is_kept_and_judged() -> None:
         assert count(deployment, VIEW) == 1
         assert second.metric("sidecart_suggestions_kept_total") == 1
         [outcome] = deployment.messages("acceptance")
-        assert (outcome["stage"], outcome["suggestion_id"]) == ("added", suggestion_id(VIEW))
+        assert (outcome["stage"], outcome["suggestion_id"]) == ("added", VIEW_ID)
         await second.stop()
 
     run(test)
@@ -649,7 +653,7 @@ def test_an_outcome_waits_for_the_suggestion_also_where_its_own_batch_publishes_
         assert deployment.messages("acceptance") == []
         worker.producer.release("suggestions")
         await turns()
-        assert values(deployment.messages("acceptance"), "suggestion_id") == [suggestion_id(VIEW)]
+        assert values(deployment.messages("acceptance"), "suggestion_id") == [VIEW_ID]
         await worker.stop()
 
     run(test)
@@ -668,7 +672,7 @@ def test_what_no_sidecart_has_published_is_passed_over(value: bytes | None) -> N
         await second.fold()
         read_back = [decode_suggestion(record.value) for record in deployment.log.records("suggestions", 0)]
         ids = [suggestion.suggestion_id for suggestion in read_back if suggestion is not None]
-        assert ids.count(suggestion_id(VIEW)) == 1 and second.died == []
+        assert ids.count(VIEW_ID) == 1 and second.died == []
         await second.stop()
 
     run(test)
@@ -707,7 +711,7 @@ def test_a_late_writer_that_was_first_ends_the_worker() -> None:
         await turns()
         error = worker.died[0]
         assert isinstance(error, LateWriterError)
-        assert f"another worker was first to publish suggestion {suggestion_id(VIEW)} of session-events/0" in str(error)
+        assert f"another worker was first to publish suggestion {VIEW_ID} of session-events/0" in str(error)
         await worker.stop()
 
     run(test)
@@ -726,7 +730,7 @@ def test_a_late_writer_that_wrote_the_same_changes_nothing() -> None:
         deployment.put(CART)
         await worker.fold()
         assert worker.died == []
-        assert values(deployment.messages("acceptance"), "suggestion_id") == [suggestion_id(VIEW)]
+        assert values(deployment.messages("acceptance"), "suggestion_id") == [VIEW_ID]
         await worker.stop()
 
     run(test)
@@ -759,7 +763,7 @@ def test_a_late_writers_repeat_of_what_is_published_here_is_ignored() -> None:
         deployment.put(CART)
         await worker.fold()
         assert worker.died == []
-        assert values(deployment.messages("acceptance"), "suggestion_id") == [suggestion_id(VIEW)]
+        assert values(deployment.messages("acceptance"), "suggestion_id") == [VIEW_ID]
         await worker.stop()
 
     run(test)

@@ -27,8 +27,9 @@ def event(session: str, number: int, time_ms: int) -> Event:
     return Event("browse", f"e{number}", session, time_ms, "browse", (Line("tea"),))
 
 
-def answer(of: Event) -> Suggestion:
-    return Suggestion(suggestion_id(of), of.event_id, of.session_id, of.time, of.moment, "tea", (), "unknown-item")
+def answer(of: Event, offset: int) -> Suggestion:
+    key = suggestion_id(of, "browse-0", offset)
+    return Suggestion(key, of.event_id, of.session_id, of.time, of.moment, "tea", (), "unknown-item")
 
 
 class Recounted:
@@ -43,7 +44,7 @@ class Recounted:
         suggestions.since_ms = since_ms
         for at, each in enumerate(events):
             if are_answered:
-                suggestions.read(at, START_MS, 10 + at, answer(each))
+                suggestions.read(at, START_MS, 10 + at, answer(each, 100 + at))
         outcomes = PublishedOutcomes(0, False, findings)
         door = Door([InputLog("browse", 0, 0, 1000, 0)], {0: admission}, 1, set(), DEFAULTS, findings)
         self.recount = SessionsRecount(
