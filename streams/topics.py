@@ -18,6 +18,10 @@ TABLES = ("sessions", "cooccurrence", "kpi")
 #: The three input topics, by the kind of their events.
 INPUTS: tuple[Kind, ...] = ("browse", "add-to-cart", "orders")
 
+#: Of a changelog, whose newest segment is never compacted: with the broker's default of a gigabyte, a start would read
+#: as much of every partition.
+_SEGMENT_BYTES = 64 * 1024 * 1024
+
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -50,7 +54,11 @@ def topic_table(settings: Settings) -> dict[str, Topic]:
     """Return every topic of a deployment, by its role's name in this table (``browse`` … ``kpi-changelog``)."""
     week = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS)}
     packed = week | {"max.message.bytes": str(MAX_RECORD_BYTES)}
-    compacted = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)}
+    compacted = {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "segment.bytes": str(_SEGMENT_BYTES),
+    }
     rows = (
         ("browse", settings.topic_browse, Role.INPUT, "any", "JSON, one product view", week),
         ("add-to-cart", settings.topic_add_to_cart, Role.INPUT, "any", "JSON, one cart change", week),

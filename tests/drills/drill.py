@@ -90,7 +90,7 @@ class Drill:
 
     def _make_topics(self, rng: Random) -> None:
         # Inputs are the shop's own: any partition count.
-        admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers, "log_level": 0})
         table = topic_table(self.settings)
         for made in admin.create_topics([NewTopic(table[kind].name, rng.randint(1, 5)) for kind in INPUTS]).values():
             made.result(30)
@@ -102,7 +102,7 @@ class Drill:
         if not is_kept:
             shutil.rmtree(self.folder)
             names = [topic.name for topic in topic_table(self.settings).values()]
-            admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
+            admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers, "log_level": 0})
             for deleted in admin.delete_topics(names).values():
                 deleted.result(30)
 

@@ -58,6 +58,12 @@ def test_changelogs_are_compacted_and_never_deleted_from() -> None:
         assert ("retention.ms" in topic.config) == (policy == "delete")
 
 
+def test_of_a_changelog_at_most_64_mb_a_partition_stay_uncompacted() -> None:
+    for topic in TABLE.values():
+        if topic.role is Role.CHANGELOG:
+            assert MAX_RECORD_BYTES < int(topic.config["segment.bytes"]) <= 64 * 1024 * 1024
+
+
 def test_what_sidecart_packs_may_be_as_large_as_it_packs() -> None:
     for topic in TABLE.values():
         if topic.role in (Role.INTERNAL, Role.CHANGELOG):
