@@ -1,6 +1,5 @@
 """`sidecart audit`: counts everything again and compares."""
 
-import logging
 import sys
 from typing import Final
 
@@ -15,6 +14,7 @@ from streams.audit import audit
 from streams.cli.exit_codes import INTERRUPTED
 from streams.cli.options import bootstrap_servers, settings_from
 from streams.cli.progress import progress_bar
+from streams.clients import hush_clients
 from streams.settings import Settings
 
 __all__ = ["command", "verdict"]
@@ -67,9 +67,7 @@ def command(workers: tuple[str, ...], is_json: bool, bootstrap_servers: str | No
 
 
 def _audit(settings: Settings, workers: tuple[str, ...]) -> Report:
-    # A broker that goes away is logged for each attempt and each consumer; it comes back as one error of the call.
-    for chatty in ("aiokafka", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    hush_clients()
     with progress_bar("{task.completed:,.0f} of {task.total:,.0f} records") as progress:
         task = progress.add_task("", total=0)
         return audit(settings, lambda done, total: progress.update(task, completed=done, total=total), workers)

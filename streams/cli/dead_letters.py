@@ -19,7 +19,7 @@ from streams.admin import check_topics
 from streams.changelog import LogReader
 from streams.cli.letter_flags import choosing_letters
 from streams.cli.options import settings_from
-from streams.cli.progress import progress_bar
+from streams.cli.progress import records_bar
 from streams.clients import Clients, hush_clients
 from streams.context import model_parameters
 from streams.dead_letters import DeadLetters, OpenLetter, Wanted
@@ -188,17 +188,9 @@ def _read(settings: Settings, wanted: Wanted, take: Callable[[Sequence[OpenLette
     info = check_topics(settings)
     hush_clients()
     reader = LogReader(Clients(settings, has_transactions=any(info.topic_ids.values())).log_consumer)
-    with progress_bar("{task.fields[records]:,} records") as progress:
-        task = progress.add_task("", total=None, records=0)
-        records = 0
-
-        def advance(new_records: int, finished: int) -> None:
-            nonlocal records
-            records += new_records
-            progress.update(task, advance=finished, records=records)
-
-        letters = DeadLetters(settings, reader, info.partitions, advance)
-        progress.update(task, total=letters.steps)
+    with records_bar() as bar:
+        letters = DeadLetters(settings, reader, info.partitions, bar.advance)
+        bar.expect(letters.steps)
         asyncio.run(letters.read(wanted, take))
     return letters.closed
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from models.inspection import ItemReport, Neighbour
 from streams.admin import check_topics
 from streams.cli.options import bootstrap_servers, settings_from
-from streams.cli.progress import progress_bar
+from streams.cli.progress import records_bar
 from streams.clients import hush_clients
 from streams.inspection import ItemReader
 from streams.settings import Settings
@@ -56,17 +56,9 @@ def item(item_id: str, top: int, is_json: bool, bootstrap_servers: str | None) -
 def _read(settings: Settings, item_id: str, top: int) -> ItemReport:
     info = check_topics(settings)
     hush_clients()
-    with progress_bar("{task.fields[records]:,} records") as progress:
-        task = progress.add_task("", total=None, records=0)
-        records = 0
-
-        def advance(new_records: int, finished: int) -> None:
-            nonlocal records
-            records += new_records
-            progress.update(task, advance=finished, records=records)
-
-        reader = ItemReader(settings, info, advance)
-        progress.update(task, total=reader.steps)
+    with records_bar() as bar:
+        reader = ItemReader(settings, info, bar.advance)
+        bar.expect(reader.steps)
         return asyncio.run(reader.read(item_id, top))
 
 

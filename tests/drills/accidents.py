@@ -195,7 +195,7 @@ def _fail_sends(scene: Scene, rng: Random) -> str:
 def _set_record_limit(settings: Settings, topic: str, size: str) -> None:
     entry = ConfigEntry("max.message.bytes", size, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
     admin.incremental_alter_configs([resource])[resource].result(30)
 
 
