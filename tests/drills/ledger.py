@@ -6,7 +6,6 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from models.coverage import Watermarks
-from models.suggesting import suggestion_id
 from streams.settings import Settings
 from streams.topics import INPUTS, topic_table
 from streams.wire import PACKED_EVENTS, decode_suggestion
@@ -42,9 +41,10 @@ class Account:
         self._watermarks = [Watermarks() for _ in range(partitions)]
         #: Input records that are admitted or refused.
         self._arrived: set[tuple[str, int, int]] = set()
-        #: By id of the suggestion: the partition and the event's arrival in ms.
-        self._expected: dict[str, tuple[int, int]] = {}
-        self._published: dict[str, int] = {}
+        #: By session and event id, which a client's retry repeats: the partition and the event's arrival in ms.
+        self._expected: dict[tuple[str, str], tuple[int, int]] = {}
+        self._published: dict[tuple[str, str], int] = {}
+        self._ids: set[str] = set()
 
     def take(self, row: str, partition: int, value: bytes, timestamp_ms: int) -> None:
         """Take in the next record of a log."""
@@ -56,9 +56,9 @@ class Account:
         else:
             suggestion = decode_suggestion(value)
             assert suggestion is not None, f"a suggestion cannot be read: {value!r}"
-            if suggestion.suggestion_id in self._published:
-                self.second_versions += 1
-            self._published.setdefault(suggestion.suggestion_id, timestamp_ms)
+            self.second_versions += suggestion.suggestion_id in self._ids
+            self._ids.add(suggestion.suggestion_id)
+            self._published.setdefault((suggestion.session_id, suggestion.event_id), timestamp_ms)
 
     def _admit(self, partition: int, value: bytes) -> None:
         packed = PACKED_EVENTS.decode(value)
@@ -69,7 +69,7 @@ class Account:
                 origin = packed.spans[entry.span].origin
                 kind, _, number = origin.rpartition("-")
                 self._arrived.add((kind, int(number), entry.offset))
-                key = suggestion_id(entry.event, origin, entry.offset)
+                key = (entry.event.session_id, entry.event.event_id)
                 self._expected.setdefault(key, (partition, entry.timestamp))
 
     def lost(self, acknowledged: Set[tuple[str, int, int]]) -> list[str]:
@@ -78,7 +78,7 @@ class Account:
         silent = self._expected.keys() - self._published.keys()
         return [
             *(f"input {place} is neither applied nor in the dead letters" for place in nowhere),
-            *(f"suggestion {key} is missing" for key in silent),
+            *(f"event {event} of session {session} has no suggestion" for session, event in sorted(silent)),
         ]
 
     def unserved(self, since_ms: float) -> list[int]:

@@ -20,7 +20,7 @@ from models.coverage import Packed, Span
 from models.errors import BadEventError
 from models.parameters import DEFAULTS
 from models.records import REASONS, accept
-from models.suggesting import EventEntry, Suggestion, suggestion_id
+from models.suggesting import EventEntry, Suggestion
 from streams.brokers.kafka import KafkaBroker
 from streams.settings import Settings
 from streams.wire import PACKED_EVENTS, encode_json
@@ -113,13 +113,9 @@ def _record(start: int, end: int, *entries: EventEntry) -> bytes:
     return PACKED_EVENTS.encode(Packed([Span("browse-0", start, end)], list(entries)))
 
 
-def _id(entry: EventEntry) -> str:
-    return suggestion_id(entry.event, "browse-0", entry.offset)
-
-
 def _suggestion(entry: EventEntry) -> bytes:
-    event = entry.event
-    return encode_json(Suggestion(_id(entry), event.event_id, "s", event.time, "browse", "tea", (), "weak-evidence"))
+    event, key = entry.event, f"suggestion-{entry.offset}"
+    return encode_json(Suggestion(key, event.event_id, "s", event.time, "browse", "tea", (), "weak-evidence"))
 
 
 def test_an_account_finds_what_is_lost_and_what_stands_twice() -> None:
@@ -134,7 +130,7 @@ def test_an_account_finds_what_is_lost_and_what_stands_twice() -> None:
     acknowledged = {("browse", 0, 0), ("browse", 0, 1), ("browse", 0, 3), ("orders", 4, 7)}
     assert account.lost(acknowledged) == [
         "input ('browse', 0, 3) is neither applied nor in the dead letters",
-        f"suggestion {_id(second)} is missing",
+        "event e2 of session s has no suggestion",
     ]
     assert account.second_versions == 1
     assert account.longest_wait_s(_NOW_MS) == 2.5
