@@ -74,8 +74,8 @@ def _bound(shard: RowShard, rows: Rows, rows_max: int | None) -> int:
     if rows_max is None or items <= rows_max:
         return 0
     kept = rows_max - int(rows_max * _SPARE)
-    lightest = rows.lightest(shard.keys - {TOTALS}, items - kept)
-    for item in lightest:
+    least_met = rows.least_met(shard.keys - {TOTALS}, items - kept)
+    for item in least_met:
         shard.drop(item)
     rows.tidy()
-    return len(lightest)
+    return len(least_met)

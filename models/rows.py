@@ -48,7 +48,7 @@ class Rows(MutableMapping[str, Row]):
         """Return the most popular items of a category, None for all, most popular first."""
 
     @abstractmethod
-    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+    def least_met(self, items: Iterable[str], count: int) -> list[str]:
         """Return the `count` items with the fewest recent arrivals, in no order; ties: the greatest ids."""
 
     def tidy(self) -> None:
@@ -124,7 +124,7 @@ class PlainRows(Rows):
     def leaders(self, category: str | None) -> list[str]:
         return self._leaders.top(category)
 
-    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+    def least_met(self, items: Iterable[str], count: int) -> list[str]:
         ordered = sorted(items, reverse=True)
         return nsmallest(count, ordered, key=self._recency)
 

@@ -227,7 +227,7 @@ class DenseRows(Rows):
     def leaders(self, category: str | None) -> list[str]:
         return self._leaders.top(category)
 
-    def lightest(self, items: Iterable[str], count: int) -> list[str]:
+    def least_met(self, items: Iterable[str], count: int) -> list[str]:
         indices, ids = self._items.indices, self._items.ids
         asked = np.fromiter(map(indices.__getitem__, items), np.int64)
         recent = self._table.recent[asked]
@@ -237,9 +237,9 @@ class DenseRows(Rows):
         order = np.lexsort((mantissas, levels))
         last = order[count - 1]
         is_tied = (levels == levels[last]) & (mantissas == mantissas[last])
-        lighter = [index for index in order[:count].tolist() if not is_tied[index]]
+        less_met = [index for index in order[:count].tolist() if not is_tied[index]]
         tied = sorted((ids[index] for index in asked[is_tied].tolist()), reverse=True)
-        return [ids[index] for index in asked[lighter].tolist()] + tied[: count - len(lighter)]
+        return [ids[index] for index in asked[less_met].tolist()] + tied[: count - len(less_met)]
 
     def tidy(self) -> None:
         """Free the indices of items that have no row and are in none, when there may be many."""

@@ -4,34 +4,22 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from deployment import Deployment
+from recorded_file import recorded_file
 from recount import differences, replica_digests
-
-from streams.datasets import data_folder
 
 pytestmark = pytest.mark.kafka
 
 _FILES = {"taobao": "taobao/user_behavior.csv.gz", "rees46": "rees46/2019-Oct.head.csv.gz"}
 
 
-def _file(name: str) -> Path:
-    path = data_folder(os.environ) / _FILES[name]
-    if not path.exists():
-        message = f"{path} is missing: name the folder of the recorded traffic in SIDECART_DATA"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
-
-
 @pytest.mark.parametrize("name", sorted(_FILES))
 def test_whole_recording_is_counted_exactly(deployment: Deployment, name: str) -> None:
     deployment.start("one", "two")
     replay = subprocess.run(
-        [sys.executable, "-m", "streams.cli.main", "replay", str(_file(name)), "--format", name],
+        [sys.executable, "-m", "streams.cli.main", "replay", str(recorded_file(_FILES[name])), "--format", name],
         env=os.environ | deployment.settings.as_environment(),
         capture_output=True,
         text=True,

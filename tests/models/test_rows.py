@@ -204,7 +204,7 @@ def test_rows_rank_as_the_plain_function_does(
     ),
     count=st.integers(1, 5),
 )
-def test_the_lightest_are_those_of_the_fewest_recent_arrivals_and_of_equal_ones_the_greatest_ids(
+def test_the_least_met_are_those_of_the_fewest_recent_arrivals_and_of_equal_ones_the_greatest_ids(
     make: Callable[[Parameters], Rows], rows_of: dict[str, tuple[float, int]], count: int
 ) -> None:
     rows = make(PARAMETERS)
@@ -214,4 +214,4 @@ def test_the_lightest_are_those_of_the_fewest_recent_arrivals_and_of_equal_ones_
     speed = EPOCH_HALF_LIVES * PARAMETERS.trend_speed
     ascending.sort(key=lambda item: rows_of[item][0] * 2.0 ** (speed * rows_of[item][1]))
     count = min(count, len(rows_of))
-    assert set(rows.lightest(rows_of, count)) == set(ascending[:count])
+    assert set(rows.least_met(rows_of, count)) == set(ascending[:count])

@@ -4,25 +4,22 @@ Its code, configured by its conf/example_next.yml, trained on train_full and ask
 sessions of test: rules kept as the code keeps them (20 an item), 20 steps and "quadratic" for sequential rules, and
 for V-SKNN k 500, sample_size 5000, "quadratic", "div" and idf_weighting 5.
 
-The files are looked for in the folder SIDECART_DATA, or in shared/data beside the project.
+`recorded_file` says where the files are looked for.
 """
 
 import csv
-import gzip
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
+from recorded_file import recorded_lines
 
 from models.evaluation.baselines.association_rules import AssociationRules
 from models.evaluation.baselines.sequential_rules import SequentialRules
 from models.evaluation.baselines.vsknn import VSknn
 from models.evaluation.recommender import Interaction, Recommender
 
-DATA = Path(os.environ.get("SIDECART_DATA") or Path(__file__).parents[4] / "shared" / "data") / "rsc15"
 POINTS = 387
 LENGTH = 20
 
@@ -47,20 +44,9 @@ class Quality(NamedTuple):
     reciprocal_ranks: float
 
 
-def lines_of(name: str) -> list[str]:
-    path = DATA / name
-    if not path.exists():
-        message = f"{path} is missing: set SIDECART_DATA to the folder with the recorded files"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.readlines()
-
-
 def sessions_of(name: str) -> dict[str, list[Interaction]]:
     sessions: defaultdict[str, list[Interaction]] = defaultdict(list)
-    for row in csv.DictReader(lines_of(name), delimiter="\t"):
+    for row in csv.DictReader(recorded_lines(f"rsc15/{name}"), delimiter="\t"):
         event = Interaction(row["SessionId"], row["ItemId"], round(float(row["Time"]) * 1000))
         sessions[event.session_id].append(event)
     return sessions
@@ -69,7 +55,7 @@ def sessions_of(name: str) -> dict[str, list[Interaction]]:
 def points_of(name: str) -> list[Point]:
     sessions = sessions_of("test.tsv.gz")
     points = []
-    for row in csv.DictReader(lines_of(name), delimiter=";"):
+    for row in csv.DictReader(recorded_lines(f"rsc15/{name}"), delimiter=";"):
         session, clicks = sessions[row["SessionId"]], int(row["Position"]) + 1
         scores = [float(score) for score in row["Scores"].split(",")]
         points.append(

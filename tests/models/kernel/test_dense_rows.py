@@ -302,7 +302,7 @@ def test_an_endless_stream_of_new_items_needs_no_more_room() -> None:
         rows.fold_all(
             (Increment(f"i{n:06}", 1, 1, ((f"i{n + 1:06}", 1.0, 1, 0),)), n) for n in range(start, start + 500)
         )
-        for item in rows.lightest(list(rows), max(0, len(rows) - 2_000)):
+        for item in rows.least_met(list(rows), max(0, len(rows) - 2_000)):
             del rows[item]
         rows.tidy()
         if start >= 10_000:

@@ -54,7 +54,7 @@ def loads(draw: st.DrawFn) -> tuple[str, Row]:
     )
 
 
-#: A batch to fold, a row to load, an item to drop, or how many of the lightest to drop.
+#: A batch to fold, a row to load, an item to drop, or how many of the least met to drop.
 histories = st.lists(batches | loads() | items | st.integers(1, 3), max_size=6)
 
 parameters_of = st.builds(
@@ -89,7 +89,7 @@ def take(rows: Rows, step: object) -> None:
         case list(batch):
             rows.fold_all(batch)
         case int(count):
-            for item in rows.lightest(rows.keys(), min(count, len(rows))) if rows else ():
+            for item in rows.least_met(rows.keys(), min(count, len(rows))) if rows else ():
                 del rows[item]
             rows.tidy()
 

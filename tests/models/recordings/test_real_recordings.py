@@ -1,23 +1,21 @@
 """The readers against the publishers' own files, counted a second time with csv and Counter.
 
-The files are looked for as `sidecart evaluate` does: in the folder SIDECART_DATA, or in ../shared/data.
+`recorded_file` says where the files are looked for.
 """
 
 import csv
-import gzip
 import json
-import os
 from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from recorded_file import recorded_lines
 
 from models.parameters import DEFAULTS
 from models.recordings.formats import read_events
 from models.recordings.record import BadLines, Recorded
 from models.records import TIME_MAX_MS, accept
-from streams.datasets import data_folder
 
 FILES = {
     "taobao": "taobao/user_behavior.csv.gz",
@@ -29,14 +27,7 @@ FILES = {
 
 
 def text_of(name: str) -> list[str]:
-    path = data_folder(os.environ) / FILES[name]
-    if not path.exists():
-        message = f"{path} is missing: set SIDECART_DATA to the folder with the recorded files"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.readlines()
+    return recorded_lines(FILES[name])
 
 
 def events_of(name: str) -> list[Recorded]:
