@@ -8,8 +8,11 @@ SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What Sidecart is compared with, and does not need.
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: help demo test check unit integration drills fuzz soak format clean
+.PHONY: help demo test check unit integration bench drills fuzz soak format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +34,9 @@ unit: $(STAMP) ## Tests without a broker of their own, and the doctests
 integration: $(STAMP) ## Tests on a real Apache Kafka, which they start
 	$(BIN)/pytest -m kafka
 
+bench: $(STAMP) $(PEERS_STAMP) ## Speed and latency beside other systems on Apache Kafka [QUICK=1] [RUNS=3] [JSON=FILE] [PLOT=FILE]
+	@$(BIN)/sidecart bench $(if $(QUICK),--quick) $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT))
+
 drills: $(STAMP) ## Accidents under load, everything counted again after each [ROUNDS=100] [SEED=1]
 	@$(BIN)/python tests/drills/run.py --rounds $(ROUNDS) --seed $(SEED)
 
@@ -45,10 +51,15 @@ format: $(STAMP) ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was made: environment, caches, local state
-	rm -rf $(VENV) .sidecart deploy/kafka/target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) $(PEERS) .sidecart deploy/kafka/target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sidecart needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(PEERS_STAMP): tests/bench/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r tests/bench/peers/requirements.txt
 	@touch $@

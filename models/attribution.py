@@ -13,7 +13,7 @@ from models.parameters import Parameters
 from models.records import ADD, Event, Kind
 from models.session import Offer, Session, trim
 
-__all__ = ["STAGES", "Outcome", "judge"]
+__all__ = ["STAGES", "Outcome", "judge", "line_values", "outcome_of"]
 
 Stage = Literal["viewed", "added", "ordered"]
 
@@ -46,14 +46,8 @@ def judge(session: Session, event: Event, parameters: Parameters) -> list[Outcom
     if event.action != ADD:
         return []
     stage = _STAGE_OF[event.kind]
-    values: dict[str, float | None] = {}
-    for line in event.lines:
-        value = values.get(line.item_id)
-        if line.price is not None:
-            value = round((value or 0.0) + line.price * line.quantity, 4)
-        values[line.item_id] = value
     outcomes = []
-    for item, value in values.items():
+    for item, value in line_values(event).items():
         bits = session.judged.get(item, 0)
         offer = _offer(session, event, item, parameters)
         if offer is None or bits & STAGES[stage]:
@@ -61,8 +55,21 @@ def judge(session: Session, event: Event, parameters: Parameters) -> list[Outcom
         session.judged.pop(item, None)
         session.judged[item] = bits | STAGES[stage]
         trim(session.judged, parameters.seen_max)
-        outcomes.append(_outcome(event, item, value, offer, stage, is_first=not bits))
+        rank = offer.items.index(item) + 1
+        key = (offer.suggestion_id, offer.time, offer.moment)
+        outcomes.append(outcome_of(event, item, value, key, rank, stage, is_first=not bits))
     return outcomes
+
+
+def line_values(event: Event) -> dict[str, float | None]:
+    """Return price times quantity of each item of an event, None where the event gives no price."""
+    values: dict[str, float | None] = {}
+    for line in event.lines:
+        value = values.get(line.item_id)
+        if line.price is not None:
+            value = round((value or 0.0) + line.price * line.quantity, 4)
+        values[line.item_id] = value
+    return values
 
 
 def _offer(session: Session, event: Event, item: str, parameters: Parameters) -> Offer | None:
@@ -75,18 +82,28 @@ def _offer(session: Session, event: Event, item: str, parameters: Parameters) ->
     return latest
 
 
-def _outcome(event: Event, item: str, value: float | None, offer: Offer, stage: Stage, is_first: bool) -> Outcome:
-    identity = "\0".join((offer.suggestion_id, item, stage))
+def outcome_of(
+    event: Event,
+    item: str,
+    value: float | None,
+    offered: tuple[str, int, str],
+    rank: int,
+    stage: Stage,
+    is_first: bool,
+) -> Outcome:
+    """Return the outcome of an event for an item; `offered` is id, time in ms and moment of the suggestion."""
+    suggestion_id, offered_ms, moment = offered
+    identity = "\0".join((suggestion_id, item, stage))
     return Outcome(
         outcome_id=blake2b(identity.encode(), digest_size=16).hexdigest(),
-        suggestion_id=offer.suggestion_id,
+        suggestion_id=suggestion_id,
         session_id=event.session_id,
         item_id=item,
-        rank=offer.items.index(item) + 1,
+        rank=rank,
         stage=stage,
-        moment=offer.moment,
+        moment=moment,
         time=event.time,
-        seconds_since=(event.time - offer.time) / 1000,
+        seconds_since=(event.time - offered_ms) / 1000,
         value=value,
         currency=event.currency,
         is_first=is_first,

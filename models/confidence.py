@@ -1,10 +1,13 @@
-"""Shares of counts, and what can be said of them with confidence."""
+"""Shares of counts, and what can be said of them with confidence; compiled code calls these very functions."""
 
 from math import sqrt
+
+from numba.extending import register_jitable
 
 __all__ = ["lower_bound", "share"]
 
 
+@register_jitable
 def share(part: float, whole: float) -> float:
     """Return part / whole, at most one; zero of nothing.
 
@@ -13,6 +16,7 @@ def share(part: float, whole: float) -> float:
     return min(1.0, part / whole) if whole > 0 else 0.0
 
 
+@register_jitable
 def lower_bound(part: float, whole: float, z: float) -> float:
     """Return the share that `part` of `whole` trials proves: the one-sided lower limit of Wilson's score interval.
 

@@ -1,6 +1,6 @@
 """Bounded co-occurrence rows: one a item, at most 64 neighbours, folded from increments.
 
-A full row with 16-byte ids takes 3.4 kB on disk.
+A full row with 16-byte ids takes 2.7 kB on disk.
 """
 
 import msgspec

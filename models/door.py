@@ -1,4 +1,7 @@
-"""The stage ingest: accepts or refuses input records, and sorts the accepted ones by target partition."""
+"""The stage ingest: accepts or refuses input records, and sorts the accepted ones by target partition.
+
+What stands here is plain; the worker runs `models.kernel.door`, which is equal.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,12 +10,16 @@ import msgspec
 
 from models.coverage import Chain, Packed
 from models.errors import BadEventError
+from models.layout import events
 from models.parameters import Parameters
 from models.partitioning import partition_of
 from models.records import Kind, accept
 from models.suggesting import EventEntry
 
-__all__ = ["Admitted", "InputRecord", "Rejected", "admit_records"]
+__all__ = ["Admitted", "InputRecord", "Origin", "Rejected", "admit_records"]
+
+#: An input partition: the kind of its topic, and its number.
+Origin = tuple[Kind, int]
 
 
 class InputRecord(NamedTuple):
@@ -35,15 +42,25 @@ class Rejected(NamedTuple):
 
 
 class Admitted(msgspec.Struct):
-    """The packed records by target partition, what was accepted of each kind, and what was refused."""
+    """What became of a batch.
 
-    packed: dict[int, Packed[EventEntry]]
+    Attributes
+    ----------
+    packed : dict of int to bytes
+        By target partition the content of its record (`models.layout.events`).
+    accepted : dict of Kind to int
+        How many events of each kind were accepted, of those with any.
+    rejected : list of Rejected
+        What was refused, in the batch's order.
+    """
+
+    packed: dict[int, bytes]
     accepted: dict[Kind, int]
     rejected: list[Rejected]
 
 
 def admit_records(
-    records: Sequence[InputRecord], chains: dict[tuple[Kind, int], Chain], partitions: int, parameters: Parameters
+    records: Sequence[InputRecord], chains: dict[Origin, Chain], partitions: int, parameters: Parameters
 ) -> Admitted:
     """Validate a batch and pack the accepted events, in the batch's order, one record a target.
 
@@ -51,15 +68,15 @@ def admit_records(
     ----------
     records : sequence of InputRecord
         In ascending offsets within each input partition.
-    chains : dict of (kind, partition) to Chain
+    chains : dict of Origin to Chain
         What was sent so far of each input partition; moved on.
     partitions : int
         Partitions of `session-events`.
     """
     admitted = Admitted({}, {}, [])
-    ends: dict[tuple[Kind, int], int] = {}
-    indexes: dict[tuple[int, Kind, int], int] = {}
-    origins: dict[int, list[tuple[Kind, int]]] = {}
+    ends: dict[Origin, int] = {}
+    origins: dict[int, dict[Origin, int]] = {}
+    entries: dict[int, list[EventEntry]] = {}
     for record in records:
         origin = (record.kind, record.partition)
         ends[origin] = record.offset
@@ -70,15 +87,10 @@ def admit_records(
             continue
         target = partition_of(event.session_id, partitions)
         admitted.accepted[record.kind] = admitted.accepted.get(record.kind, 0) + 1
-        packed = admitted.packed.get(target)
-        if packed is None:
-            packed = admitted.packed[target] = Packed([], [])
-            origins[target] = []
-        span = indexes.get((target, *origin))
-        if span is None:
-            span = indexes[target, *origin] = len(origins[target])
-            origins[target].append(origin)
-        packed.entries.append(EventEntry(span, record.offset, record.timestamp, event))
-    for target, packed in admitted.packed.items():
-        packed.spans = [chains[origin].extend(target, ends[origin]) for origin in origins[target]]
+        spans = origins.setdefault(target, {})
+        span = spans.setdefault(origin, len(spans))
+        entries.setdefault(target, []).append(EventEntry(span, record.offset, record.timestamp, event))
+    for target, spans in origins.items():
+        covered = [chains[origin].extend(target, ends[origin]) for origin in spans]
+        admitted.packed[target] = events.encode(Packed(covered, entries[target]))
     return admitted

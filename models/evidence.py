@@ -11,6 +11,7 @@ import msgspec
 from models.confidence import lower_bound, share
 from models.parameters import Parameters
 from models.ranking import Candidate
+from models.rounding import rounded
 from models.rows import Rows
 
 __all__ = ["Evidence", "Source", "candidate_evidence", "is_popular", "pair_evidence", "popular_evidence"]
@@ -95,7 +96,8 @@ def is_popular(rows: Rows, item: str, anchor: str | None, time_ms: int, paramete
         return False
     if anchor is not None:
         return True
-    return lower_bound(sessions, rows.total(time_ms), parameters.confidence_z) >= parameters.popular_share_floor
+    proven = lower_bound(sessions, rows.total(time_ms), parameters.confidence_z)
+    return bool(proven >= parameters.popular_share_floor)
 
 
 def _path_evidence(rows: Rows, anchor: str, via: str, item: str, time_ms: int) -> Evidence:
@@ -110,7 +112,7 @@ def _is_above_chance(rows: Rows, anchor: str, other: str, time_ms: int, paramete
     if pair_count < parameters.pair_count_floor:
         return False
     proven = lower_bound(pair_count, rows.sessions(anchor, time_ms), parameters.confidence_z)
-    return proven > share(rows.sessions(other, time_ms), rows.total(time_ms))
+    return bool(proven > share(rows.sessions(other, time_ms), rows.total(time_ms)))
 
 
 def _evidence(
@@ -129,8 +131,8 @@ def _evidence(
         source=source,
         anchor=anchor,
         via=via,
-        pair_count=round(count, 3),
-        support=round(share(count, total), 6),
-        confidence=round(confidence, 4),
-        lift=round(confidence / popularity, 3) if popularity else None,
+        pair_count=rounded(count, 3),
+        support=rounded(share(count, total), 6),
+        confidence=rounded(confidence, 4),
+        lift=rounded(confidence / popularity, 3) if popularity else None,
     )

@@ -3,14 +3,14 @@
 An outcome counts in the window in which it happens, under the moment of the suggestion that it judges.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from models.attribution import Outcome
 from models.parameters import Parameters
 
-__all__ = ["Tally", "Window", "WindowKey", "add", "metrics_message", "tallies", "window_start"]
+__all__ = ["Tally", "Window", "WindowKey", "add", "metrics_message", "summed", "tallies", "window_start"]
 
 #: Money is added in whole ten-thousandths of the currency's unit: sums do not depend on their order.
 _MONEY_SCALE = 10_000
@@ -86,6 +86,33 @@ def tallies(time_ms: int, moment: str, is_empty: bool, outcomes: list[Outcome], 
             )
         )
     return result
+
+
+def summed(tallies: Iterable[Tally]) -> list[Tally]:
+    """Return one tally for each window, in ascending order.
+
+    Examples
+    --------
+    >>> summed([Tally(0, "cart", suggestions=1), Tally(60_000, "cart", empty=1), Tally(0, "cart", viewed=1)])[0]
+    Tally(start=0, moment='cart', suggestions=1, empty=0, viewed=1, added=0, ordered=0, accepted=0, revenue=())
+    """
+    windows: dict[WindowKey, Window] = {}
+    for tally in tallies:
+        add(windows.setdefault((tally.start, tally.moment), Window()), tally)
+    return [
+        Tally(
+            start,
+            moment,
+            window.suggestions,
+            window.empty,
+            window.viewed,
+            window.added,
+            window.ordered,
+            window.accepted,
+            tuple(window.revenue.items()),
+        )
+        for (start, moment), window in sorted(windows.items(), key=lambda item: item[0])
+    ]
 
 
 def add(window: Window, tally: Tally) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from models.evidence import Evidence, candidate_evidence, is_popular, popular_evidence
 from models.parameters import Parameters
+from models.rounding import rounded
 from models.rows import Rows
 from models.substitutes import is_rival
 
@@ -78,7 +79,7 @@ def answer(rows: Rows, query: Query, most: int, parameters: Parameters) -> tuple
             break
         evidence = candidate_evidence(rows, candidate, query.now_ms, parameters)
         if evidence is not None and not is_kept_back(candidate.item_id):
-            chosen.append(SuggestedItem(candidate.item_id, len(chosen) + 1, round(candidate.score, 6), evidence))
+            chosen.append(SuggestedItem(candidate.item_id, len(chosen) + 1, rounded(candidate.score, 6), evidence))
     if query.positions and len(chosen) < most:
         taken = query.excluded | {item.item_id for item in chosen}
         for item, anchor in _popular(rows, query, parameters):

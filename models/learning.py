@@ -14,7 +14,7 @@ from models.coverage import Packed, Verdict
 from models.rows import Rows
 from models.shard import Shard
 
-__all__ = ["Learned", "PackedPairs", "PairEntry", "RowShard", "learn"]
+__all__ = ["Learned", "PackedPairs", "PairEntry", "RowShard", "excess", "learn"]
 
 RowShard = Shard[Row]
 
@@ -69,13 +69,23 @@ def learn(shard: RowShard, rows: Rows, offset: int, packed: PackedPairs) -> Lear
     return Learned(verdicts, _bound(shard, rows, packed.rows_max))
 
 
-def _bound(shard: RowShard, rows: Rows, rows_max: int | None) -> int:
-    items = len(shard.keys) - (TOTALS in shard.keys)
-    if rows_max is None or items <= rows_max:
+def excess(rows: int, rows_max: int | None) -> int:
+    """Return how many rows a partition of so many drops for its bound.
+
+    Examples
+    --------
+    >>> excess(32, 32), excess(33, 32), excess(33, None)
+    (0, 3, 0)
+    """
+    if rows_max is None or rows <= rows_max:
         return 0
-    kept = rows_max - int(rows_max * _SPARE)
-    least_met = rows.least_met(shard.keys - {TOTALS}, items - kept)
-    for item in least_met:
-        shard.drop(item)
-    rows.tidy()
-    return len(least_met)
+    return rows - (rows_max - int(rows_max * _SPARE))
+
+
+def _bound(shard: RowShard, rows: Rows, rows_max: int | None) -> int:
+    dropped = excess(len(shard.keys) - (TOTALS in shard.keys), rows_max)
+    if dropped:
+        for item in rows.least_met(shard.keys - {TOTALS}, dropped):
+            shard.drop(item)
+        rows.tidy()
+    return dropped

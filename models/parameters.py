@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULTS", "Parameters"]
+__all__ = ["DEFAULTS", "SUGGESTIONS_LIMIT", "Parameters"]
+
+#: `suggestions_max` is never more: a session's offers have room for so many items.
+SUGGESTIONS_LIMIT = 20
 
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
@@ -80,8 +83,12 @@ class Parameters:
     trend_speed: int = 30
     trend_floor: float = 0.02
     trend_exponent: float = 0.2
-    #: The heaviest neighbours of the session that the second hop goes through, and what a path over them is worth.
-    hop_neighbours: int = 32
+    #: Popularity and fashion change slowly: they are read as of the beginning of such a step of event time.
+    prior_step_ms: int = 60 * _MINUTE_MS
+    #: The heaviest neighbours of the session that the second hop goes through, how many of each one's heaviest it goes
+    #: to, and what a path over them is worth. With twice as many the hit rate is .002 higher, for twice the work.
+    hop_neighbours: int = 16
+    hop_row_size: int = 32
     hop_weight: float = 0.8
 
     #: Positions of a session that are kept, and items, cart lines and purchases that are excluded from suggestions.

@@ -1,15 +1,14 @@
 """Score the candidates of a session from the rows of its items, in two hops.
 
     r_p   = (p+1)^-1.5 · exp(-|t - t_p| / 900 s)       p = 0, 1, …: distinct session items, newest first
-    a_pk  = v_pk / (m_p + 5)                            v_pk weight, m_p mass of the row of the item at p
-    F_j   = Σ_p r_p · a_pj^0.6                          first hop
-    u_k   = Σ_p r_p^(1/0.6) · a_pk                      how near k is to the session: a path over p counts like p
-    G_j   = Σ_k (0.8 · u_k · v_kj / m_k)^0.6            second hop, over the 32 items k with the greatest u_k
+    F_j   = Σ_p r_p · (v_pj / (m_p + 5))^0.6            first hop; v_pj weight, m_p mass of the row of the item at p
+    G_j   = Σ_k F_k · (0.8 · v_kj / m_k)^0.6            second hop, over the 16 items k with the greatest F_k, to
+                                                        the 32 heaviest of each
     S_j   = (F_j + G_j) · (n_j + 5)^-0.25 · (min(1, l_j / n_j) + 0.02)^0.2
 
-n_j counts the arrivals of j, l_j those of the last day or so. All counts are read as of the query's time
-(`models.decay`). The compression counts paths more than their weights; session items and whatever else is excluded
-may be passed through, but are not suggested.
+n_j counts the arrivals of j, l_j those of the last day or so, both as of the hour in which the query's time is; all
+other counts are read as of the query's time (`models.decay`). The compression counts paths more than their weights;
+session items and whatever else is excluded may be passed through, but are not suggested.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from models.cooccurrence import Row
 from models.decay import growth
 from models.parameters import Parameters
 
-__all__ = ["Candidate", "distinct", "rank"]
+__all__ = ["Candidate", "distinct", "prior", "rank"]
 
 
 class Candidate(NamedTuple):
@@ -34,21 +33,6 @@ class Candidate(NamedTuple):
     score: float
     anchor: str | None
     path: tuple[str, str] | None = None
-
-
-class _Reach:
-    """How near an item is to the session, and by which session item most."""
-
-    __slots__ = ("anchor", "greatest", "total")
-
-    def __init__(self) -> None:
-        self.total = self.greatest = 0.0
-        self.anchor = ""
-
-    def add(self, part: float, anchor: str) -> None:
-        self.total += part
-        if part > self.greatest:
-            self.greatest, self.anchor = part, anchor
 
 
 class _Tally:
@@ -101,32 +85,30 @@ def rank(
     """
     half_life, compression = parameters.half_life_ms, parameters.compression
     tallies: dict[str, _Tally] = {}
-    reach: dict[str, _Reach] = {}
     for place, (anchor, anchor_time) in enumerate(distinct(positions)[: parameters.query_items]):
         row = rows.get(anchor)
         if row is None:
             continue
         age = abs(time_ms - anchor_time) / parameters.query_time_constant_ms
         recency = (place + 1) ** parameters.query_place_exponent * exp(-age)
-        grown = growth(time_ms, row.epoch, half_life)
-        mass = row.mass + parameters.mass_prior * grown
-        path_recency = recency ** (1 / compression)
+        mass = row.mass + parameters.mass_prior * growth(time_ms, row.epoch, half_life)
         for item, weight in row.weights.items():
-            association = weight / mass
-            tallies.setdefault(item, _Tally()).add_pair(recency * association**compression, anchor)
-            reach.setdefault(item, _Reach()).add(path_recency * association, anchor)
-    nearest = sorted(reach.items(), key=lambda item: (-item[1].total, item[0]))
-    for via, near in nearest[: parameters.hop_neighbours]:
+            tallies.setdefault(item, _Tally()).add_pair(recency * (weight / mass) ** compression, anchor)
+    nearest = sorted(((tally.total, item) for item, tally in tallies.items()), key=lambda near: (-near[0], near[1]))
+    for near, via in nearest[: parameters.hop_neighbours]:
         row = rows.get(via)
         if row is None or row.mass <= 0:
             continue
-        path = parameters.hop_weight * near.total / row.mass
-        for item, weight in row.weights.items():
-            tallies.setdefault(item, _Tally()).add_path((path * weight) ** compression, near.anchor, via)
+        anchor = tallies[via].anchor or ""
+        heaviest = sorted(row.weights.items(), key=lambda pair: (-pair[1], pair[0]))[: parameters.hop_row_size]
+        for item, weight in heaviest:
+            part = near * (parameters.hop_weight * weight / row.mass) ** compression
+            tallies.setdefault(item, _Tally()).add_path(part, anchor, via)
     candidates = []
+    prior_ms = time_ms - time_ms % parameters.prior_step_ms
     for item, tally in tallies.items():
         if item not in excluded:
-            score = tally.total * _prior(rows.get(item), time_ms, parameters)
+            score = tally.total * prior(rows.get(item), prior_ms, parameters)
             candidates.append(Candidate(item, score, tally.anchor, tally.path))
     candidates.sort(key=lambda candidate: (-candidate.score, candidate.item_id))
     return candidates[: parameters.candidates_max]
@@ -140,7 +122,15 @@ def distinct(positions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     return list(newest.items())
 
 
-def _prior(row: Row | None, time_ms: int, parameters: Parameters) -> float:
+def prior(row: Row | None, time_ms: int, parameters: Parameters) -> float:
+    """Return what an item's own counts, as of a time, contribute to its score: rare and fashionable is more.
+
+    Examples
+    --------
+    >>> from models.parameters import DEFAULTS
+    >>> round(prior(Row(0, events=11.0, recent=5.5), 0, DEFAULTS), 3), round(prior(None, 0, DEFAULTS), 3)
+    (0.439, 0.306)
+    """
     events = recent = 0.0
     if row is not None:
         events = row.events / growth(time_ms, row.epoch, parameters.half_life_ms)

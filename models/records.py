@@ -16,6 +16,7 @@ from models.parameters import Parameters
 __all__ = [
     "ADD",
     "CLEAR",
+    "KINDS",
     "MOMENTS",
     "REASONS",
     "REMOVE",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 Kind = Literal["browse", "add-to-cart", "orders"]
+
+#: The kinds by the number that stands for each in packed records and ids.
+KINDS: Final[tuple[Kind, ...]] = ("browse", "add-to-cart", "orders")
 
 ADD: Final = "add"
 REMOVE: Final = "remove"

@@ -4,14 +4,17 @@ A session id lives through several sessions: an event later than the inactivity 
 come late; one that is older than the session's start by more than the gap belongs to a session that has ended.
 """
 
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from models.hashing import hash64
 from models.parameters import Parameters
 from models.records import ADD, CLEAR, REMOVE, Event
 
 __all__ = ["Fate", "Offer", "Session", "admit", "arrive", "change_cart", "is_forgotten", "own_items", "trim"]
+
+KeyT = TypeVar("KeyT")
 
 Fate = Literal["joined", "opened", "late", "duplicate"]
 
@@ -38,8 +41,9 @@ class Session(msgspec.Struct, array_like=True):
     offers: list[Offer] = msgspec.field(default_factory=list)
     #: Stages already judged, by item: bits of `models.attribution`.
     judged: dict[str, int] = msgspec.field(default_factory=dict)
-    event_ids: dict[str, None] = msgspec.field(default_factory=dict)
-    order_ids: dict[str, None] = msgspec.field(default_factory=dict)
+    #: Ids that were met, by `models.hashing.hash64`.
+    event_ids: dict[int, None] = msgspec.field(default_factory=dict)
+    order_ids: dict[int, None] = msgspec.field(default_factory=dict)
 
 
 def is_forgotten(session: Session, newest_ms: int, parameters: Parameters) -> bool:
@@ -66,10 +70,12 @@ def admit(session: Session | None, event: Event, parameters: Parameters) -> tupl
     >>> fate, admit(session, event, DEFAULTS)[1]
     ('opened', 'duplicate')
     """
+    event_id = hash64(event.event_id.encode())
+    order_id = None if event.order_id is None else hash64(event.order_id.encode())
     if session is None:
         session = Session(event.time, event.time)
         fate: Fate = "opened"
-    elif event.event_id in session.event_ids or (event.order_id is not None and event.order_id in session.order_ids):
+    elif event_id in session.event_ids or order_id in session.order_ids:
         return session, "duplicate"
     elif event.time - session.last > parameters.session_gap_ms:
         # A shop's cart outlives the gap.
@@ -83,9 +89,9 @@ def admit(session: Session | None, event: Event, parameters: Parameters) -> tupl
         session.started = min(session.started, event.time)
         session.last = max(session.last, event.time)
         fate = "joined"
-    _remember(session.event_ids, event.event_id, parameters.event_ids_max)
-    if event.order_id is not None:
-        _remember(session.order_ids, event.order_id, parameters.order_ids_max)
+    _remember(session.event_ids, event_id, parameters.event_ids_max)
+    if order_id is not None:
+        _remember(session.order_ids, order_id, parameters.order_ids_max)
     return session, fate
 
 
@@ -123,13 +129,13 @@ def own_items(session: Session) -> set[str]:
     return session.seen.keys() | session.cart.keys() | session.bought.keys()
 
 
-def _remember(memory: dict[str, None], key: str, most: int) -> None:
+def _remember(memory: dict[KeyT, None], key: KeyT, most: int) -> None:
     memory.pop(key, None)
     memory[key] = None
     trim(memory, most)
 
 
-def trim(memory: dict[str, None] | dict[str, int], most: int) -> None:
+def trim(memory: dict[KeyT, Any], most: int) -> None:
     """Drop the oldest entries, so that at most so many stay."""
     while len(memory) > most:
         del memory[next(iter(memory))]

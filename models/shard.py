@@ -5,18 +5,16 @@ from typing import Generic, TypeVar
 
 from models.coverage import Watermarks
 
-__all__ = ["Shard"]
+__all__ = ["LogState", "Shard"]
 
 RowT = TypeVar("RowT")
 
 
-class Shard(Generic[RowT]):
-    """Rows by key with the position in the log that they are the fold of.
+class LogState:
+    """How far the log of one partition is folded.
 
     Attributes
     ----------
-    rows : mutable mapping
-        Rows by key. Shards of one stage may share it; `keys` are this shard's own.
     position : int
         Offset of the next record of the log to fold.
     watermarks : Watermarks
@@ -25,7 +23,27 @@ class Shard(Generic[RowT]):
         The greatest event time folded so far, in ms.
     """
 
-    __slots__ = ("_dirty", "keys", "newest", "partition", "position", "rows", "watermarks")
+    __slots__ = ("newest", "partition", "position", "watermarks")
+
+    def __init__(
+        self, partition: int, position: int = 0, watermarks: Mapping[str, int] | None = None, newest: int = 0
+    ) -> None:
+        self.partition = partition
+        self.position = position
+        self.watermarks = Watermarks(watermarks)
+        self.newest = newest
+
+
+class Shard(LogState, Generic[RowT]):
+    """Rows by key with the position in the log that they are the fold of.
+
+    Attributes
+    ----------
+    rows : mutable mapping
+        Rows by key. Shards of one stage may share it; `keys` are this shard's own.
+    """
+
+    __slots__ = ("_dirty", "keys", "rows")
 
     def __init__(
         self,
@@ -35,13 +53,13 @@ class Shard(Generic[RowT]):
         watermarks: Mapping[str, int] | None = None,
         newest: int = 0,
     ) -> None:
-        self.partition = partition
+        super().__init__(partition, position, watermarks, newest)
         self.rows: MutableMapping[str, RowT] = {} if rows is None else rows
         self.keys: set[str] = set()
-        self.position = position
-        self.watermarks = Watermarks(watermarks)
-        self.newest = newest
         self._dirty: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.keys)
 
     def load(self, key: str, row: RowT) -> None:
         """Put a row that is already durable."""

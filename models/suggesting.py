@@ -4,27 +4,45 @@ Increments depend on the log alone. Suggestions depend on the replica's moment t
 an id counts: what was found published is kept, and is what outcomes judge.
 """
 
+import re
 from collections.abc import Mapping
-from hashlib import blake2b
 
 import msgspec
 
 from models.attribution import Outcome, judge
 from models.cooccurrence import Increment
 from models.coverage import Packed, Verdict
-from models.kpi import Tally, tallies
+from models.errors import InvariantError
+from models.kpi import Tally, summed, tallies
 from models.ladder import Query, SuggestedItem, answer
 from models.pairs import increments, session_opened
-from models.parameters import Parameters
+from models.parameters import SUGGESTIONS_LIMIT, Parameters
 from models.ranking import distinct
-from models.records import ADD, Event
+from models.records import ADD, ID_BYTES_MAX, KINDS, Event
 from models.rows import Rows
 from models.session import Offer, Session, admit, arrive, change_cart, is_forgotten, own_items
 from models.shard import Shard
 
-__all__ = ["Effects", "EventEntry", "SessionShard", "Suggestion", "advance", "query", "suggest", "suggestion_id"]
+__all__ = [
+    "Effects",
+    "EventEntry",
+    "SessionShard",
+    "Suggestion",
+    "advance",
+    "is_publishable",
+    "origin_partition",
+    "query",
+    "suggest",
+    "suggestion_id",
+]
 
 SessionShard = Shard[Session]
+
+#: The greatest partition that five hex digits hold.
+_PARTITION_MAX = 0xFFFFF
+_PARTITION_DIGITS_MAX = len(str(_PARTITION_MAX))
+
+_SUGGESTION_ID = re.compile("[0-9a-f]{32}")
 
 
 class EventEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -65,12 +83,45 @@ class Effects(msgspec.Struct):
 
 
 def suggestion_id(event: Event, origin: str, offset: int) -> str:
-    """Return the id of an event's suggestion: 32 hex digits, a function of the input record that it came in.
+    """Return the id of an event's suggestion: the input record that it came in, as 32 hex digits.
 
-    A client's retry that comes when its session is forgotten is an event of its own, and has an id of its own.
+    These are its time in ms (12 digits), its kind (1), and its partition (5) and offset (14) in the input topic. A
+    client's retry that comes when its session is forgotten is an event of its own, and has an id of its own.
+
+    Examples
+    --------
+    >>> suggestion_id(Event("orders", "e1", "s", 1_767_607_200_000, "order"), "orders-3", 255)
+    '019b8d996900200003000000000000ff'
     """
-    identity = f"{origin}:{offset}:{len(event.session_id)}:{event.session_id}{event.event_id}"
-    return blake2b(identity.encode(), digest_size=16).hexdigest()
+    return f"{event.time:012x}{KINDS.index(event.kind):x}{origin_partition(origin):05x}{offset:014x}"
+
+
+def origin_partition(origin: str) -> int:
+    """Return the partition of the input topic that the door names an origin after, as in ``browse-3``.
+
+    Raises
+    ------
+    InvariantError
+        The origin is named after no partition, or after one that is too great for a suggestion's id.
+    """
+    number = origin.rpartition("-")[2]
+    partition = int(number) if number.isdecimal() and len(number) <= _PARTITION_DIGITS_MAX else -1
+    # Nor by leading zeros may two origins have the same.
+    if str(partition) != number or partition > _PARTITION_MAX:
+        raise InvariantError(
+            f"a record of session-events comes from {origin!r}, which is no partition of an input: somebody else has"
+            " written it"
+        )
+    return partition
+
+
+def is_publishable(suggestion: Suggestion) -> bool:
+    """Tell whether a suggestion that was read back can be one of Sidecart's, which a session has room for."""
+    return bool(
+        _SUGGESTION_ID.fullmatch(suggestion.suggestion_id)
+        and len(suggestion.items) <= SUGGESTIONS_LIMIT
+        and all(0 < len(item.item_id.encode()) <= ID_BYTES_MAX for item in suggestion.items)
+    )
 
 
 def suggest(
@@ -101,6 +152,7 @@ def suggest(
         if start is not None and entry.offset > start:
             key = suggestion_id(entry.event, packed.spans[entry.span].origin, entry.offset)
             _serve(shard, entry, key, rows, published, parameters, effects)
+    effects.tallies = summed(effects.tallies)
     _forget(shard, parameters)
     return effects
 

@@ -56,7 +56,7 @@ class Tunable(NamedTuple):
         --------
         >>> hops = next(each for each in TUNABLES if each.name == "hop_neighbours")
         >>> [hops.moved(DEFAULTS, by).hop_neighbours for by in (0.001, -0.1, 9.0)]
-        [33, 26, 64]
+        [17, 10, 64]
         """
         value = self.of(parameters)
         if self.scale == "log":

@@ -1,6 +1,7 @@
 """The only wiring: `create_worker` puts clients, stages, tables and agents together."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -11,7 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from models.kernel.rows import compile_kernels
+from models.kernel.warmup import warm_up
 from streams.admin import TopicsInfo
 from streams.agents.ingest import Ingest
 from streams.agents.learn import Learn
@@ -39,6 +40,8 @@ __all__ = ["Worker", "create_app", "serve"]
 logger = logging.getLogger(__name__)
 
 _GAUGE_S = 1.0
+#: New objects after which the garbage collector looks for cycles; by default 700, which is less than one batch makes.
+_GC_OBJECTS = 20_000
 #: Seconds for leaving the group at a stop.
 _LEAVE_S = 5.0
 #: Seconds between two heartbeats, at most: members that hear of a rebalance late keep the others waiting.
@@ -149,9 +152,10 @@ class Worker:
     async def start(self) -> None:
         """Start everything; returns once the worker runs, which is before it is ready."""
         self._loop = asyncio.get_running_loop()
+        gc.set_threshold(_GC_OBJECTS, *gc.get_threshold()[1:])
         self.health.start()
         logger.info("loading the compiled kernels; a machine's first start compiles them, which takes some seconds")
-        await asyncio.to_thread(compile_kernels, self.context.parameters)
+        await asyncio.to_thread(warm_up, self.context.parameters)
         await self._producer.start()
         for topic in self.context.topics.values():
             await self._producer.partitions_for(topic.name)  # or the first event would wait for it
@@ -180,6 +184,10 @@ class Worker:
         while True:
             self.watchdog.alive()
             missing = self.vitals.look()
+            if not missing and said:
+                # What is loaded stays: the collector, which stops all threads, need not look at it each time.
+                gc.collect()
+                gc.freeze()
             if missing != said:
                 said = missing
                 logger.info("not ready: %s", "; ".join(missing)) if missing else logger.info("ready: %s", self._owned())

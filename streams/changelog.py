@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
+from aiokafka import TopicPartition
 
 from models.errors import AccidentError
+from streams.log_consumer import LogConsumer, LogRecord
 
 __all__ = ["LogReader"]
 
@@ -27,7 +27,7 @@ class LogReader:
         Makes an unstarted consumer with ``isolation_level="read_committed"`` and no group.
     """
 
-    def __init__(self, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
+    def __init__(self, new_consumer: Callable[[], LogConsumer]) -> None:
         self._new_consumer = new_consumer
 
     async def read(
@@ -35,7 +35,7 @@ class LogReader:
         topic: str,
         partition: int,
         start: int | None,
-        apply: Callable[[Sequence[ConsumerRecord]], None],
+        apply: Callable[[Sequence[LogRecord]], None],
         on_progress: Callable[[int, int], None] = _unseen,
     ) -> int:
         """Hand all records from `start` (None: the beginning) to `apply`, in order, in batches.
@@ -91,7 +91,7 @@ class LogReader:
             return (await consumer.beginning_offsets([log]))[log], (await consumer.end_offsets([log]))[log]
 
     @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _consumer(self) -> AsyncIterator[LogConsumer]:
         consumer = self._new_consumer()
         try:
             await consumer.start()

@@ -1,9 +1,14 @@
 """The Kafka clients that work beside Faust's own consumer."""
 
 import logging
+import sys
+from functools import partial
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
+from aiokafka.codec import lz4_encode
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from streams.log_consumer import LogConsumer
 from streams.settings import Settings
 from streams.topics import MAX_RECORD_BYTES
 
@@ -11,10 +16,16 @@ __all__ = ["Clients", "hush_clients"]
 
 #: Longest wait in ms of a fetch without data: any record ends it, except on the embedded broker.
 _FETCH_WAIT_MS = 500
-_EMBEDDED_FETCH_WAIT_MS = 5
+_EMBEDDED_FETCH_WAIT_MS = 10
+
+#: Bytes that a consumer of logs fetches of one partition at once.
+_FETCH_BYTES = 4 * 1024 * 1024
 
 #: Bytes of a batch on its way to the broker.
 _PRODUCER_BATCH_BYTES = 512 * 1024
+
+#: aiokafka compresses at level 9 and has no setting: suggestions then take 10 µs each, for a fifth less to send.
+_LZ4_LEVEL = 1
 
 
 class Clients:
@@ -28,6 +39,8 @@ class Clients:
 
     def __init__(self, settings: Settings, has_transactions: bool) -> None:
         self._settings = settings
+        # The compiled batches look the function up in their own module.
+        sys.modules[DefaultRecordBatchBuilder.__module__].__dict__["lz4_encode"] = partial(lz4_encode, level=_LZ4_LEVEL)
         self._has_transactions = has_transactions
 
     @property
@@ -36,7 +49,10 @@ class Clients:
         return _FETCH_WAIT_MS if self._has_transactions else _EMBEDDED_FETCH_WAIT_MS
 
     def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        """Return a producer; idempotent where the broker can."""
+        """Return a producer; idempotent where the broker can.
+
+        Rows, which are written in transactions, are numbers and hardly smaller when compressed.
+        """
         return AIOKafkaProducer(
             bootstrap_servers=self._settings.servers,
             acks="all",
@@ -44,18 +60,19 @@ class Clients:
             transactional_id=transactional_id,
             max_batch_size=_PRODUCER_BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
-            compression_type="lz4",
+            compression_type="lz4" if transactional_id is None else None,
         )
 
-    def log_consumer(self) -> AIOKafkaConsumer:
+    def log_consumer(self) -> LogConsumer:
         """Return a consumer without a group that reads only what is committed."""
-        return AIOKafkaConsumer(
+        return LogConsumer(
             bootstrap_servers=self._settings.servers,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed" if self._has_transactions else "read_uncommitted",
             fetch_max_wait_ms=self.fetch_wait_ms,
+            max_partition_fetch_bytes=_FETCH_BYTES,
         )
 
 

@@ -36,7 +36,8 @@ __all__ = ["DemoOptions", "run_demo"]
 
 _FOLDER: Final = Path(".sidecart")
 _WATCHED: Final = ("suggestions", "acceptance", "dead-letters")
-_READY_S: Final = 60.0
+#: A first start compiles.
+_READY_S: Final = 240.0
 #: How long a poll for messages may take, and so how late an event may be sent.
 _POLL_S: Final = 0.01
 #: A wait that the embedded broker does not end early: it would be part of the latency shown.

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -60,11 +61,12 @@ class HealthServer:
                     status, content_type, body = pages(self.path) or _page(404, {"error": f"no page {self.path}"})
                 except Exception as error:  # noqa: BLE001  whoever asked is told; the worker goes on
                     status, content_type, body = _page(500, {"error": str(error) or type(error).__name__})
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # whoever asked has not waited
+                    self.send_response(status)
+                    self.send_header("Content-Type", content_type)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Keep scrapes out of the log."""

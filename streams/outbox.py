@@ -2,12 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
 __all__ = ["Message", "Outbox", "Published"]
+
+#: aiokafka takes a list.
+_Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
@@ -17,6 +22,8 @@ class Message(NamedTuple):
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
 
+
+_NO_HEADERS: list[_Headers] = [[]]
 
 #: Bytes not yet acknowledged above which the stages wait: about a second's output, which a flush has to wait for.
 _BACKLOG_BYTES = 4 * 1024 * 1024
@@ -33,17 +40,59 @@ class Published(NamedTuple):
 
 
 class _Job:
-    __slots__ = ("acknowledged", "after", "messages", "size")
+    """The messages of one call."""
 
-    def __init__(self, messages: Sequence[Message], after: Awaitable[object] | None) -> None:
-        self.messages = messages
+    __slots__ = ("acknowledged", "after", "arrived", "first", "headers", "keys", "sent", "size", "values")
+
+    def __init__(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes],
+        headers: Sequence[_Headers] | None,
+        after: "asyncio.Future[Any] | None",
+    ) -> None:
+        self.keys = keys
+        self.values = values
+        #: Of each message, None where there are none.
+        self.headers = headers
         self.after = after
         self.acknowledged: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
-        self.size = sum(len(message.value) for message in messages)
+        self.size = sum(map(len, values))
+        #: Messages that were sent, those of them that are acknowledged, and the offset of the first.
+        self.sent = 0
+        self.arrived = 0
+        self.first: int | None = None
+
+    def fill(self, batch: Any) -> int:
+        """Put messages that are not sent yet into a batch, until it is full; return how many."""
+        append, before = batch.append, self.sent
+        headers = self.headers or _NO_HEADERS * len(self.values)
+        for key, value, own in islice(zip(self.keys, self.values, headers, strict=True), before, None):
+            if append(timestamp=None, key=key, value=value, headers=own) is None:
+                break
+            self.sent += 1
+        return self.sent - before
+
+    @property
+    def is_sent(self) -> bool:
+        return self.sent == len(self.values)
+
+
+class _Lane:
+    """What waits for one topic partition; at most one batch of it is on its way."""
+
+    __slots__ = ("is_busy", "jobs", "partition", "topic")
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.jobs: deque[_Job] = deque()
+        #: A batch is on its way, or a pass over the lanes is about to send one, or the first job may not be sent yet.
+        self.is_busy = False
 
 
 class Outbox:
-    """Sends batches to topic partitions, one task and at most one request in flight for each.
+    """Sends batches to topic partitions: what is ready at the same time goes in one pass, and so in one request.
 
     Parameters
     ----------
@@ -56,8 +105,9 @@ class Outbox:
     def __init__(self, producer: AIOKafkaProducer, on_failure: Callable[[BaseException], None]) -> None:
         self._producer = producer
         self._on_failure = on_failure
-        self._lanes: dict[tuple[str, int], deque[_Job]] = {}
-        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._ready: list[_Lane] = []
+        self._sending: asyncio.Task[None] | None = None
         self._pending: set[asyncio.Future[Published]] = set()
         self._backlog = 0
         self._has_room = asyncio.Event()
@@ -65,25 +115,51 @@ class Outbox:
         self._failed = False
 
     def publish(
-        self, topic: str, partition: int, messages: Sequence[Message], after: Awaitable[object] | None = None
+        self, topic: str, partition: int, messages: Sequence[Message], after: "asyncio.Future[Any] | None" = None
     ) -> "asyncio.Future[Published]":
         """Queue messages for one partition; the future is done once all are acknowledged.
 
         Parameters
         ----------
-        after : awaitable, optional
+        after : future, optional
             Nothing is sent before it is done.
         """
-        job = _Job(messages, after)
+        headers = [list(message.headers) for message in messages]
+        return self._queue(
+            topic,
+            partition,
+            _Job(
+                [message.key for message in messages],
+                [message.value for message in messages],
+                headers if any(headers) else None,
+                after,
+            ),
+        )
+
+    def publish_many(
+        self,
+        topic: str,
+        partition: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes],
+        headers: Sequence[_Headers] | None = None,
+        after: "asyncio.Future[Any] | None" = None,
+    ) -> "asyncio.Future[Published]":
+        """Queue messages as `publish`, given as sequences of the same length; messages may share their headers."""
+        return self._queue(topic, partition, _Job(keys, values, headers, after))
+
+    def _queue(self, topic: str, partition: int, job: _Job) -> "asyncio.Future[Published]":
         self._pending.add(job.acknowledged)
         job.acknowledged.add_done_callback(self._pending.discard)
         self._backlog += job.size
         if self._backlog > _BACKLOG_BYTES:
             self._has_room.clear()
-        lane = (topic, partition)
-        self._lanes.setdefault(lane, deque()).append(job)
-        if lane not in self._tasks:
-            self._tasks[lane] = asyncio.get_running_loop().create_task(self._drain(lane))
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane(topic, partition)
+        lane.jobs.append(job)
+        if not lane.is_busy:
+            self._go_on(lane)
         return job.acknowledged
 
     async def room(self) -> None:
@@ -95,48 +171,73 @@ class Outbox:
         if self._pending:
             await asyncio.wait(set(self._pending))
 
-    async def _drain(self, lane: tuple[str, int]) -> None:
-        jobs = self._lanes[lane]
+    def _go_on(self, lane: _Lane) -> None:
+        """Have a lane's next batch sent in the next pass, or once it may be."""
+        lane.is_busy = bool(lane.jobs)
+        if not lane.jobs:
+            return
+        after = lane.jobs[0].after
+        if after is not None and not after.done():
+            after.add_done_callback(lambda _: self._go_on(lane))
+            return
+        if after is not None and after.cancelled():
+            return  # the loop ends
+        if after is not None and (error := after.exception()) is not None:
+            self._fail(error)
+            return
+        self._ready.append(lane)
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._pass())
+
+    async def _pass(self) -> None:
+        """Send a batch of each lane that is ready."""
         try:
-            while jobs:
-                if jobs[0].after is not None:
-                    await jobs[0].after
-                if self._failed:
-                    return
-                await self._send(lane, self._take(jobs))
+            while self._ready:
+                ready, self._ready = self._ready, []
+                # In one go: the producer puts into one request what it has got when it looks.
+                for lane in ready:
+                    if not self._failed:
+                        await self._send(lane)
         except Exception as error:  # noqa: BLE001  whatever it was, nothing may follow what was not sent
-            if not self._failed:
-                self._failed = True
-                self._on_failure(error)
+            self._fail(error)
         finally:
-            del self._tasks[lane]
+            self._sending = None
 
-    @staticmethod
-    def _take(jobs: "deque[_Job]") -> list[_Job]:
-        taken = [jobs.popleft()]
-        while jobs and jobs[0].after is None and sum(job.size for job in taken) < 512 * 1024:
-            taken.append(jobs.popleft())
-        return taken
-
-    async def _send(self, lane: tuple[str, int], jobs: list[_Job]) -> None:
-        topic, partition = lane
-        places: list[tuple[int, int]] = []
-        sent = []
+    async def _send(self, lane: _Lane) -> None:
         batch = self._producer.create_batch()
-        for job in jobs:
-            for key, value, headers in job.messages:
-                if batch.append(key=key, value=value, headers=list(headers), timestamp=None) is None:
-                    sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-                    batch = self._producer.create_batch()
-                    batch.append(key=key, value=value, headers=list(headers), timestamp=None)
-                places.append((len(sent), batch.record_count() - 1))
-        sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-        bases = [(await future).offset for future in sent]
-        at = 0
-        for job in jobs:
-            (first_batch, first), (last_batch, last) = places[at], places[at + len(job.messages) - 1]
-            at += len(job.messages)
-            self._backlog -= job.size
-            job.acknowledged.set_result(Published(bases[first_batch] + first, bases[last_batch] + last + 1))
+        parts: list[tuple[_Job, int]] = []
+        while lane.jobs and (not parts or lane.jobs[0].after is None):
+            job = lane.jobs[0]
+            count = job.fill(batch)
+            if count:
+                parts.append((job, count))
+            if not job.is_sent:
+                break
+            lane.jobs.popleft()
+        future = await self._producer.send_batch(batch, lane.topic, partition=lane.partition)
+        future.add_done_callback(partial(self._acknowledge, lane, parts))
+
+    def _acknowledge(self, lane: _Lane, parts: Sequence[tuple[_Job, int]], sent: "asyncio.Future[Any]") -> None:
+        if sent.cancelled():
+            return  # the loop ends
+        error = sent.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        offset = sent.result().offset
+        for job, count in parts:
+            if job.first is None:
+                job.first = offset
+            offset += count
+            job.arrived += count
+            if job.arrived == len(job.values):
+                self._backlog -= job.size
+                job.acknowledged.set_result(Published(job.first, offset))
         if self._backlog <= _BACKLOG_BYTES // 2:
             self._has_room.set()
+        self._go_on(lane)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed:
+            self._failed = True
+            self._on_failure(error)

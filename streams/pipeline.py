@@ -54,6 +54,12 @@ class Pipeline:
         """Return the name of the stage that reads a topic, None for a changelog."""
         return self._stages.get(topic)
 
+    def turn_of(self, topic: str) -> int | None:
+        """Return 1 for what ingest makes and somebody waits for, 0 for all that comes from elsewhere or may wait."""
+        if topic not in self._stages:
+            return None
+        return 1 if topic == self.context.name("session-events") else 0
+
     async def positions(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
         """Return where each assigned log partition goes on: the tables' marks, the door's commits."""
         assigned = list(assigned)

@@ -6,22 +6,23 @@ without a consumer group, folded by the same function.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
+import numpy as np
+from aiokafka import TopicPartition
+from numpy.typing import NDArray
 
-from models.cooccurrence import Row
 from models.decay import growth
 from models.errors import AccidentError
+from models.kernel.learning import DenseShard, learn_packed
 from models.kernel.rows import DenseRows
-from models.learning import PackedPairs, learn
 from models.rows_digest import RowsDigest
-from models.shard import Shard
 from streams.context import Context
+from streams.log_consumer import LogConsumer, LogRecord
 from streams.recovery import REPLICA
-from streams.stage import restore
-from streams.wire import PACKED_PAIRS
+from streams.stage import Restoring, Rows
+from streams.wire import read_packed, unreadable_row
 
 __all__ = ["PartitionDigest", "Replica", "observe_freshness"]
 
@@ -34,7 +35,7 @@ class PartitionDigest(msgspec.Struct):
     """What one partition of a replica holds; two workers at the same position must agree in all of it.
 
     `events` counts the items' arrivals, decayed to the newest one; `digest` hashes all rows, null when they changed
-    meanwhile.
+    meanwhile or are still being loaded.
     """
 
     partition: int
@@ -57,23 +58,30 @@ class Replica:
         Records of `pairs` that are known and not folded, and how many have been folded.
     """
 
-    def __init__(self, context: Context, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
+    def __init__(self, context: Context, new_consumer: Callable[[], LogConsumer]) -> None:
         self.context = context
         self.rows = DenseRows(context.parameters)
         self.loaded = asyncio.Event()
         self.lag = 0
         self.folded = 0
-        self._shards: dict[int, Shard[Row]] = {}
+        self._shards: dict[int, DenseShard] = {}
         self._new_consumer = new_consumer
         self._following: asyncio.Task[None] | None = None
 
-    def new_shard(self, partition: int) -> Shard[Row]:
+    def new_shard(self, partition: int) -> DenseShard:
         """Make an empty shard for a partition in place of what is there."""
         former = self._shards.get(partition)
         if former is not None:
             former.clear()
-        shard = self._shards[partition] = Shard(partition, self.rows)
+        shard = self._shards[partition] = DenseShard(partition, self.rows)
         return shard
+
+    def load(self, shard: DenseShard, rows: Rows) -> None:
+        """Put rows that are already durable into a shard."""
+        try:
+            shard.read(rows)
+        except ValueError as error:
+            raise unreadable_row(error) from error
 
     def follow(self, partitions: set[int]) -> None:
         """Keep these partitions up to date, from where their shards stand."""
@@ -99,21 +107,22 @@ class Replica:
 
     async def _load(self, partition: int) -> None:
         context = self.context
-        items: list[tuple[bytes, bytes | None]] = []
-
-        def apply(records: Sequence[ConsumerRecord]) -> None:
-            items.extend((record.key, record.value) for record in records)
-
-        shard: Shard[Row] = Shard(partition, self.rows)
+        shard = DenseShard(partition, self.rows)
         with context.recovery.loading(REPLICA, partition) as loading:
             loading.begin("loading rows")
-            changelog = context.name("cooccurrence-changelog")
-            await context.reader.read(changelog, partition, None, apply, loading.reached)
+            restoring = Restoring(shard, partial(self.load, shard), loading)
+
+            def apply(records: Sequence[LogRecord]) -> None:
+                restoring.put([(record.key or b"", record.value) for record in records])
+
             try:
-                await restore(context, "cooccurrence", "pairs", shard, dict(items).items(), loading)
+                changelog = context.name("cooccurrence-changelog")
+                await context.reader.read(changelog, partition, None, apply, loading.reached)
+                await restoring.finish(context, "pairs")
             except asyncio.CancelledError:
                 shard.clear()
                 raise
+            shard.loaded()
             self._shards[partition] = shard
 
     async def _tail(self, partitions: set[int]) -> None:
@@ -139,25 +148,24 @@ class Replica:
         finally:
             await consumer.stop()
 
-    def _fold(self, record: ConsumerRecord) -> None:
+    def _fold(self, record: LogRecord) -> None:
         shard = self._shards[record.partition]
         if record.offset > shard.position:
             raise AccidentError(
                 f"{record.topic}/{record.partition} continues at offset {record.offset}, but the replica needs"
                 f" {shard.position}: the log was cut before it was read; restart this worker"
             )
-        packed = PACKED_PAIRS.decode(record.value)
-        learn(shard, self.rows, record.offset, packed)
+        learned = read_packed(record.value, partial(learn_packed, shard, record.offset))
         shard.take_dirty()
         self.folded += 1
-        observe_freshness(self.context, packed)
+        observe_freshness(self.context, learned.timestamps)
 
     async def digests(self) -> list[PartitionDigest]:
         """Return what every partition holds."""
         return [await self._digest(shard) for _, shard in sorted(self._shards.items())]
 
-    async def _digest(self, shard: Shard[Row]) -> PartitionDigest:
-        position = shard.position
+    async def _digest(self, shard: DenseShard) -> PartitionDigest:
+        position, is_loaded = shard.position, shard.is_loaded
         digest = RowsDigest()
         events = 0.0
         for count, item in enumerate(sorted(shard.keys), start=1):
@@ -166,13 +174,11 @@ class Replica:
             digest.add(item, row)
             if count % _DIGEST_CHUNK == 0:
                 await asyncio.sleep(0)
-        is_steady = position == shard.position
-        rows = len(shard.keys)
+        is_steady = is_loaded and position == shard.position
+        rows = len(shard)
         return PartitionDigest(shard.partition, position, rows, events, digest.hexdigest() if is_steady else None)
 
 
-def observe_freshness(context: Context, packed: PackedPairs) -> None:
-    """Observe the seconds from an event's arrival in Kafka to its counts in this worker's replica."""
-    now = context.now_ms()
-    for timestamp in {entry.timestamp for entry in packed.entries}:
-        context.metrics.freshness_seconds.observe(max(0.0, now - timestamp) / 1000)
+def observe_freshness(context: Context, timestamps: NDArray[np.int64]) -> None:
+    """Observe the seconds from events' arrivals in Kafka, in ms, to their counts in this worker's replica."""
+    context.metrics.freshness_seconds.observe_many((context.now_ms() - timestamps) / 1000)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ConfigurationError, InvariantError
-from models.parameters import DEFAULTS, Parameters
+from models.parameters import DEFAULTS, SUGGESTIONS_LIMIT, Parameters
 from models.tunable import TUNABLES
 
 __all__ = ["ENVIRONMENT_PREFIX", "MODEL_KEYS", "Settings", "load_settings"]
@@ -66,12 +66,14 @@ class Settings:
     catalogue_max: int = _setting(
         DEFAULTS.catalogue_max, "items with counts, at most; beyond it the least met of late are dropped", 1, 10_000_000
     )
-    suggestions_max: int = _setting(DEFAULTS.suggestions_max, "items in a suggestion, at most", 1, 20)
+    suggestions_max: int = _setting(DEFAULTS.suggestions_max, "items in a suggestion, at most", 1, SUGGESTIONS_LIMIT)
     kpi_window_s: float = _setting(
         DEFAULTS.kpi_window_ms / 1000, "length in seconds of a window of acceptance-metrics", 1, 86_400
     )
     commit_interval_s: float = _setting(1.0, "seconds between flushes of the tables", 0.1, 60)
-    tick_ms: float = _setting(10.0, "milliseconds between two polls of the broker", 0, 1000)
+    tick_ms: float = _setting(
+        20.0, "milliseconds that events gather: the longest wait for ingest, and again for suggest", 0, 1000
+    )
     session_timeout_s: float = _setting(10.0, "seconds after which a silent worker's partitions move", 6, 300)
     log_level: str = _setting("info", "debug, info, warning or error")
     #: The defaults with what the table ``[model]`` says; where a setting says something too, the setting holds.

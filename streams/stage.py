@@ -2,25 +2,27 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from faust.types import TP
 
 from models.coverage import Verdict, Watermarks
 from models.errors import AccidentError
-from models.shard import Shard
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.recovery import Loading
 from streams.store import Store
-from streams.wire import MARK_KEY, ROWS, Mark, decode_mark, encode_mark, row_id, row_key
+from streams.wire import MARK_KEY, ROW_LETTER, Mark, decode_mark, encode_mark
 
-__all__ = ["TableStage", "check_mark", "read_rows", "restore"]
+__all__ = ["Restoring", "Rows", "TableShard", "TableStage", "check_mark"]
 
-RowT = TypeVar("RowT")
+#: Id and value of rows; the value of one that is to be taken out is empty.
+Rows = Sequence[tuple[bytes, bytes]]
 
 _ANEW = "to start anew use another topic_prefix, or delete all of Sidecart's topics, its group and state folders"
 
@@ -28,7 +30,25 @@ _ANEW = "to start anew use another topic_prefix, or delete all of Sidecart's top
 _LOAD_CHUNK = 5_000
 
 
-class TableStage(ABC, Generic[RowT]):
+class TableShard(Protocol):
+    """The rows of one partition, and how far they are the fold of their log (`models.shard.LogState`)."""
+
+    partition: int
+    position: int
+    watermarks: Watermarks
+    newest: int
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def clear(self) -> None:
+        """Forget all rows; their next owner has them."""
+
+
+ShardT = TypeVar("ShardT", bound=TableShard)
+
+
+class TableStage(ABC, Generic[ShardT]):
     """A stage that folds one internal log into one table.
 
     Parameters
@@ -46,7 +66,7 @@ class TableStage(ABC, Generic[RowT]):
 
     def __init__(self, context: Context, store: Store) -> None:
         self.context = context
-        self.shards: dict[int, Shard[RowT]] = {}
+        self.shards: dict[int, ShardT] = {}
         self._store = store
         self._flushed: dict[int, int] = {}
         self._generation = -1
@@ -64,7 +84,7 @@ class TableStage(ABC, Generic[RowT]):
     @abstractmethod
     def _fold(self, batch: RecordBatch) -> None: ...
 
-    def _shard_of(self, partition: int, offset: int) -> Shard[RowT] | None:
+    def _shard_of(self, partition: int, offset: int) -> ShardT | None:
         """Return the shard that a record belongs to, None for a record that is already folded."""
         shard = self.shards[partition]
         if offset < shard.position:
@@ -116,7 +136,11 @@ class TableStage(ABC, Generic[RowT]):
             shard = self._new_shard(partition)
             loading.begin("loading rows")
             rows = await self._store.load(partition, loading.reached)
-            mark = await restore(self.context, self.table, self.log, shard, rows, loading)
+            restoring = Restoring(shard, partial(self._load, shard), loading)
+            while chunk := list(islice(rows, _LOAD_CHUNK)):
+                await asyncio.sleep(0)
+                restoring.put(chunk)
+            mark = await restoring.finish(self.context, self.log)
             await self._resume(shard, mark, loading)
             self._flushed[partition] = shard.position
             self.shards[partition] = shard
@@ -141,10 +165,18 @@ class TableStage(ABC, Generic[RowT]):
         """Tell whether a later owner has flushed since the load: it fences this one, whose flush will be refused."""
         return any(key == MARK_KEY for key, _ in await self._store.load(partition, lambda *_: None))
 
-    def _new_shard(self, partition: int) -> Shard[RowT]:
-        return Shard(partition)
+    @abstractmethod
+    def _new_shard(self, partition: int) -> ShardT: ...
 
-    async def _resume(self, shard: Shard[RowT], mark: Mark | None, loading: Loading) -> None:
+    @abstractmethod
+    def _load(self, shard: ShardT, rows: Rows) -> None:
+        """Put rows that are already durable into a shard."""
+
+    @abstractmethod
+    def _take_dirty(self, shard: ShardT) -> Iterable[tuple[bytes, bytes | None]]:
+        """Return id and value of each row that has changed since the last call, None for those dropped."""
+
+    async def _resume(self, shard: ShardT, mark: Mark | None, loading: Loading) -> None:
         """Take up what the mark holds beside the rows' position."""
 
     # -- the flush
@@ -156,7 +188,12 @@ class TableStage(ABC, Generic[RowT]):
             if not changed:
                 return {}
             snapshots = [
-                (shard.partition, shard.position, self._rows(shard), encode_mark(self._mark(shard)))
+                (
+                    shard.partition,
+                    shard.position,
+                    {ROW_LETTER + key: row for key, row in self._take_dirty(shard)},
+                    encode_mark(self._mark(shard)),
+                )
                 for shard in changed
             ]
             # Before the first pause: what changes the mark from here on belongs to the next flush.
@@ -167,11 +204,7 @@ class TableStage(ABC, Generic[RowT]):
             topic = self.context.name(self.log)
             return {TP(topic, partition): (position, "") for partition, position, _, _ in snapshots}
 
-    def _rows(self, shard: Shard[RowT]) -> dict[bytes, bytes | None]:
-        encode = ROWS[self.table].encode
-        return {row_key(key): None if row is None else encode(row) for key, row in shard.take_dirty().items()}
-
-    def _mark(self, shard: Shard[RowT]) -> Mark:
+    def _mark(self, shard: ShardT) -> Mark:
         return Mark(
             position=shard.position,
             watermarks=shard.watermarks.as_dict(),
@@ -182,56 +215,52 @@ class TableStage(ABC, Generic[RowT]):
         )
 
 
-async def restore(
-    context: Context,
-    table: str,
-    log: str,
-    shard: Shard[Any],
-    items: Iterable[tuple[bytes, bytes | None]],
-    loading: Loading,
-) -> Mark | None:
-    """Make a shard what its table partition holds, to fold on at the mark, or without one at the log's beginning.
+class Restoring:
+    """A table partition on its way into its shard.
 
     Parameters
     ----------
+    load : callable
+        Puts rows into the shard in place of what is there; an empty value takes a row out.
     loading : Loading
         Is told of the rows, and of the records between the position and the log's end.
-
-    Raises
-    ------
-    AccidentError
-        The log that is there now is not the one that the rows are the fold of.
     """
-    mark = await read_rows(table, shard, items, loading)
-    bounds = await context.reader.bounds(context.name(log), shard.partition)
-    check_mark(context, log, shard.partition, mark, bounds)
-    if mark is None:
-        shard.position = bounds[0]
-    loading.replay = max(0, bounds[1] - shard.position)
-    return mark
 
+    def __init__(self, shard: TableShard, load: Callable[[Rows], None], loading: Loading) -> None:
+        self._shard = shard
+        self._load = load
+        self._loading = loading
+        self._mark: bytes | None = None
 
-async def read_rows(
-    table: str, shard: Shard[Any], items: Iterable[tuple[bytes, bytes | None]], loading: Loading
-) -> Mark | None:
-    """Put the rows of a table partition into its shard, with the position of the mark, which is returned."""
-    decode = ROWS[table].decode
-    mark = None
-    for count, (key, value) in enumerate(items, start=1):
-        row = row_id(key)
-        if row is not None and value is not None:
-            shard.load(row, decode(value))
-        elif key == MARK_KEY and value is not None:
-            mark = decode_mark(value)
-        if count % _LOAD_CHUNK == 0:
-            loading.loaded(len(shard.keys))
-            await asyncio.sleep(0)
-    loading.loaded(len(shard.keys))
-    if mark is not None:
-        shard.position = mark.position
-        shard.watermarks = Watermarks(mark.watermarks)
-        shard.newest = mark.newest
-    return mark
+    def put(self, items: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Put what has these keys in table or changelog, None for what was deleted; later items override earlier."""
+        self._load([(key[1:], value or b"") for key, value in items if key[:1] == ROW_LETTER])
+        for key, value in items:
+            if key == MARK_KEY:
+                self._mark = value
+        self._loading.loaded(len(self._shard))
+
+    async def finish(self, context: Context, log: str) -> Mark | None:
+        """Make the shard fold on at the mark, which is returned, or without one at the log's beginning.
+
+        Raises
+        ------
+        AccidentError
+            The log that is there now is not the one that the rows are the fold of.
+        """
+        shard = self._shard
+        mark = None if self._mark is None else decode_mark(self._mark)
+        if mark is not None:
+            # Before the first pause: whoever looks at the rows is to know how far they are folded.
+            shard.position = mark.position
+            shard.watermarks = Watermarks(mark.watermarks)
+            shard.newest = mark.newest
+        bounds = await context.reader.bounds(context.name(log), shard.partition)
+        check_mark(context, log, shard.partition, mark, bounds)
+        if mark is None:
+            shard.position = bounds[0]
+        self._loading.replay = max(0, bounds[1] - shard.position)
+        return mark
 
 
 def check_mark(context: Context, log: str, partition: int, mark: Mark | None, bounds: tuple[int, int]) -> None:

@@ -9,18 +9,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from time import time
 from typing import Any
 
 import rocksdict
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
 from models.errors import InvariantError
 from streams.changelog import LogReader
+from streams.log_consumer import LogRecord
 from streams.wire import MARK_KEY
 
 __all__ = ["Changelog", "Store"]
@@ -39,6 +40,12 @@ _DISK_AGE_MAX_MS = 12 * 3600 * 1000
 _BLOCK_CACHE_BYTES = 16 * 1024 * 1024
 _WRITE_BUFFER_BYTES = 2 * 1024 * 1024
 _OPEN_FILES = 200
+
+#: While a changelog is read: in large pieces and unsorted, or most of the time would be spent on sorting them again.
+_LOADING = {"write_buffer_size": str(16 * 1024 * 1024), "disable_auto_compactions": "true"}
+_LOADED = {"write_buffer_size": str(_WRITE_BUFFER_BYTES), "disable_auto_compactions": "false"}
+#: All of a partition is read at once, and then not again.
+_READAHEAD_BYTES = 2 * 1024 * 1024
 
 _BEYOND_ANY_END = 2**62
 
@@ -136,8 +143,13 @@ class Store(RocksDBStore):  # type: ignore[misc]
             _empty(database)
         position = database.get(_POSITION_KEY)
         start = None if position is None else int(position)
+        is_loading = False
 
-        def apply(records: Sequence[ConsumerRecord]) -> None:
+        def apply(records: Sequence[LogRecord]) -> None:
+            nonlocal is_loading
+            if not is_loading:
+                is_loading = True
+                database.set_options(_LOADING)
             batch = rocksdict.WriteBatch(raw_mode=True)
             for record in records:
                 if record.value is None:
@@ -145,10 +157,17 @@ class Store(RocksDBStore):  # type: ignore[misc]
                 else:
                     batch.put(record.key, record.value)
             _put_position(batch, records[-1].offset + 1)
-            database.write(batch)
+            _write(database, batch)
 
-        await self.changelog.reader.read(self._topic, partition, start, apply, on_progress)
-        return ((key, value) for key, value in database.items() if key not in _OWN_KEYS)
+        try:
+            await self.changelog.reader.read(self._topic, partition, start, apply, on_progress)
+        finally:
+            if is_loading:
+                database.set_options(_LOADED)
+        reading = rocksdict.ReadOptions()
+        reading.set_readahead_size(_READAHEAD_BYTES)
+        reading.fill_cache(False)
+        return ((key, value) for key, value in database.items(read_opt=reading) if key not in _OWN_KEYS)
 
     async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:
         """Make rows (None: dropped) and mark durable, together: changelog first, then the local store."""
@@ -158,7 +177,7 @@ class Store(RocksDBStore):  # type: ignore[misc]
         async with self.changelog.transaction(writer):
             batch = writer.create_batch()
             sent = []
-            for key, value in (*rows.items(), (MARK_KEY, mark)):
+            for key, value in chain(rows.items(), [(MARK_KEY, mark)]):
                 if batch.append(key=key, value=value, timestamp=None) is None:
                     sent.append(await writer.send_batch(batch, self._topic, partition=partition))
                     batch = writer.create_batch()
@@ -174,7 +193,7 @@ class Store(RocksDBStore):  # type: ignore[misc]
                 local.put(key, value)
         local.put(MARK_KEY, mark)
         _put_position(local, acknowledged[-1].offset + last)
-        self._db_for_partition(partition).write(local)
+        _write(self._db_for_partition(partition), local)
 
     async def release(self, partition: int) -> None:
         """Close a partition that is not owned any more."""
@@ -194,6 +213,17 @@ class Store(RocksDBStore):  # type: ignore[misc]
                 await asyncio.wait_for(writer.stop(), timeout=5)
 
 
+def _write(database: rocksdict.Rdict, batch: rocksdict.WriteBatch) -> None:
+    """Write a batch without RocksDB's own log, which costs as much as the rows.
+
+    Batches reach the disk whole and in order, at the latest when the database is closed: after a crash the store is an
+    older one, rows and position together, and is brought up from the changelog.
+    """
+    unlogged = rocksdict.WriteOptions()
+    unlogged.disable_wal = True
+    database.write(batch, unlogged)
+
+
 def _put_position(batch: rocksdict.WriteBatch, position: int) -> None:
     batch.put(_POSITION_KEY, str(position).encode())
     batch.put(_WRITTEN_KEY, str(_now_ms()).encode())
@@ -203,7 +233,7 @@ def _empty(database: rocksdict.Rdict) -> None:
     batch = rocksdict.WriteBatch(raw_mode=True)
     for key in database.keys():  # noqa: SIM118  iterating a database itself gives no keys in raw mode
         batch.delete(key)
-    database.write(batch)
+    _write(database, batch)
 
 
 def _now_ms() -> int:
@@ -216,6 +246,8 @@ def _options() -> rocksdict.Options:
     options.set_max_open_files(_OPEN_FILES)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
+    # Rows are numbers and hardly smaller when compressed.
+    options.set_compression_type(rocksdict.DBCompressionType.none())
     table = rocksdict.BlockBasedOptions()
     table.set_bloom_filter(10, block_based=False)
     table.set_block_cache(rocksdict.Cache(_BLOCK_CACHE_BYTES))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from models.records import Kind
+from models.records import KINDS
 from streams.settings import Settings
 
 __all__ = ["INPUTS", "MAX_RECORD_BYTES", "TABLES", "Role", "Topic", "changelog_name", "topic_table"]
@@ -16,7 +16,7 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 TABLES = ("sessions", "cooccurrence", "kpi")
 
 #: The three input topics, by the kind of their events.
-INPUTS: tuple[Kind, ...] = ("browse", "add-to-cart", "orders")
+INPUTS = KINDS
 
 #: Of a changelog, whose newest segment is never compacted: with the broker's default of a gigabyte, a start would read
 #: as much of every partition.

@@ -95,7 +95,7 @@ class Vitals:
         for topic, lag in self.lag.items():
             metrics.consumer_lag.labels(topic).set(lag)
         for stage in self._pipeline.table_stages:
-            rows = sum(len(shard.keys) for shard in stage.shards.values())
+            rows = sum(len(shard) for shard in stage.shards.values())
             metrics.table_rows.labels(stage.table).set(rows)
         metrics.replica_rows.set(len(self._replica.rows))
         metrics.replica_bytes.set(self._replica.rows.nbytes)

@@ -1,14 +1,15 @@
 """Bytes on the topics and in the tables: packed records, rows, marks and the JSON of the public topics.
 
-Internal records are msgpack arrays, in front the layout's version as one byte, as it is of a table's mark, which
-speaks for the rows too, and the array's CRC-32 as four: a record that is foreign or damaged is refused, not applied.
+Internal records have in front the layout's version as one byte, as it is of a table's mark, which speaks for the rows
+too, and the CRC-32 of what follows as four: a record that is foreign or damaged is refused, not applied. What follows:
 
-    session-events   [spans, [[span, offset, timestamp_ms, event], …]]              `models.suggesting.EventEntry`
-    pairs            [spans, [[span, offset, time_ms, timestamp_ms, increment], …], rows_max]
-                                                                                    `models.learning.PackedPairs`
+    session-events   bytes that compiled code reads and writes                      `models.layout.events`
+    pairs            such bytes too                                                 `models.layout.pairs`
     tallies          [spans, [[span, offset, tally], …]]                            `models.measuring.TallyEntry`
 
     span             [origin, start, end]: covers origin offsets (start, end]
+
+The last are msgpack arrays.
 
 A table's keys are one letter and the row's id: ``r`` for a row, ``m`` alone for the mark.
 
@@ -17,19 +18,18 @@ A message of `suggestions` names in the header ``log-offset`` the record of `ses
 
 import base64
 import zlib
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from models.cooccurrence import Row
 from models.coverage import Packed
 from models.door import Rejected
 from models.errors import AccidentError, InvariantError
 from models.kpi import Window
-from models.learning import PackedPairs
+from models.layout import events, pairs, rows, sessions
 from models.measuring import TallyEntry
-from models.session import Session
-from models.suggesting import EventEntry, Suggestion
+from models.suggesting import Suggestion, is_publishable
 from streams.topics import MAX_RECORD_BYTES
 
 __all__ = [
@@ -39,11 +39,14 @@ __all__ = [
     "PACKED_PAIRS",
     "PACKED_TALLIES",
     "ROWS",
+    "ROW_LETTER",
     "DeadLetter",
     "DoorMark",
     "Mark",
     "PackedCodec",
     "RowCodec",
+    "checked",
+    "checked_content",
     "dead_letter",
     "decode_dead_letter",
     "decode_door_mark",
@@ -52,11 +55,13 @@ __all__ = [
     "encode_door_mark",
     "encode_json",
     "encode_mark",
+    "read_packed",
     "row_id",
     "row_key",
+    "unreadable_row",
 ]
 
-_VERSION = b"\x03"
+_VERSION = b"\x04"
 _CHECKSUM_BYTES = 4
 
 #: Bytes of a refused record that a dead letter holds; base64 makes a third more of them.
@@ -69,90 +74,122 @@ ELSEWHERE = "; it is only in the input topic"
 LOG_OFFSET = "log-offset"
 
 MARK_KEY = b"m"
-_ROW_LETTER = b"r"
+ROW_LETTER = b"r"
 
 PackedT = TypeVar("PackedT", bound=Packed[Any])
 RowT = TypeVar("RowT")
+ReadT = TypeVar("ReadT")
 
 _pack = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
 
 
 class PackedCodec(Generic[PackedT]):
-    """Encodes and decodes the packed records of one internal topic."""
+    """Encodes and decodes the packed records of one internal topic.
 
-    def __init__(self, packed: type[PackedT]) -> None:
-        self._decoder: msgspec.msgpack.Decoder[PackedT] = msgspec.msgpack.Decoder(packed)
+    Parameters
+    ----------
+    encode, decode : callables
+        Between a record and the bytes that stand behind version and checksum; decode raises ValueError or
+        msgspec.DecodeError for what it cannot read.
+    """
+
+    def __init__(self, encode: Callable[[PackedT], bytes], decode: Callable[[memoryview], PackedT]) -> None:
+        self._encode = encode
+        self._decode = decode
 
     def encode(self, packed: PackedT) -> bytes:
         """Return the record's value."""
-        content = _pack.encode(packed)
-        return _VERSION + _checksum(content) + content
+        return checked(self._encode(packed))
 
     def decode(self, value: bytes | None) -> PackedT:
         """Read a record's value; raises InvariantError for bytes that no Sidecart wrote."""
-        if not value:
-            raise InvariantError("a packed record is empty: somebody else has written to an internal topic")
-        if value[:1] != _VERSION:
-            raise InvariantError(
-                f"a packed record starts with {value[:1]!r}, not with version {_VERSION!r}: another program or version"
-                " has written to an internal topic"
-            )
-        content = memoryview(value)[1 + _CHECKSUM_BYTES :]
-        if value[1 : 1 + _CHECKSUM_BYTES] != _checksum(content):
-            raise InvariantError("a packed record is damaged: its checksum is that of another content")
-        try:
-            return self._decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvariantError(f"a packed record cannot be read: {error}") from error
+        return read_packed(value, self._decode)
+
+
+def read_packed(value: bytes | None, read: Callable[[memoryview], ReadT]) -> ReadT:
+    """Return what a function makes of what stands behind version and checksum.
+
+    Raises
+    ------
+    InvariantError
+        For bytes that no Sidecart wrote, for which `read` raises ValueError or msgspec.DecodeError.
+    """
+    content = checked_content(value)
+    try:
+        return read(content)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvariantError(f"a packed record cannot be read: {error}") from error
+
+
+def checked(content: bytes) -> bytes:
+    """Return a packed record's value: version and checksum before its content."""
+    return _VERSION + _checksum(content) + content
+
+
+def checked_content(value: bytes | None) -> memoryview:
+    """Return what stands behind version and checksum; raises InvariantError where they are not as they must be."""
+    if not value:
+        raise InvariantError("a packed record is empty: somebody else has written to an internal topic")
+    if value[:1] != _VERSION:
+        raise InvariantError(
+            f"a packed record starts with {value[:1]!r}, not with version {_VERSION!r}: another program or version"
+            " has written to an internal topic"
+        )
+    content = memoryview(value)[1 + _CHECKSUM_BYTES :]
+    if value[1 : 1 + _CHECKSUM_BYTES] != _checksum(content):
+        raise InvariantError("a packed record is damaged: its checksum is that of another content")
+    return content
 
 
 def _checksum(content: bytes | memoryview) -> bytes:
     return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES)
 
 
-PACKED_EVENTS = PackedCodec(Packed[EventEntry])
-PACKED_PAIRS = PackedCodec(PackedPairs)
-PACKED_TALLIES = PackedCodec(Packed[TallyEntry])
+PACKED_EVENTS = PackedCodec(events.encode, events.decode)
+PACKED_PAIRS = PackedCodec(pairs.encode, pairs.decode)
+PACKED_TALLIES = PackedCodec(_pack.encode, msgspec.msgpack.Decoder(Packed[TallyEntry]).decode)
 
 
 class RowCodec(Generic[RowT]):
     """Encodes and decodes the rows of one table."""
 
-    def __init__(self, row: type[RowT]) -> None:
-        self._decoder: msgspec.msgpack.Decoder[RowT] = msgspec.msgpack.Decoder(row)
-
-    def encode(self, row: RowT) -> bytes:
-        """Return the value of a row."""
-        return _pack.encode(row)
+    def __init__(self, encode: Callable[[RowT], bytes], decode: Callable[[bytes], RowT]) -> None:
+        self.encode = encode
+        self._decode = decode
 
     def decode(self, value: bytes) -> RowT:
         """Read the value of a row; raises AccidentError for bytes that no Sidecart wrote."""
         try:
-            return self._decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise AccidentError(
-                f"a row of a table cannot be read ({error}): remove the worker's state folder, and if that does not"
-                " help, start anew with another topic_prefix"
-            ) from error
+            return self._decode(value)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise unreadable_row(error) from error
+
+
+def unreadable_row(error: Exception) -> AccidentError:
+    """Return what is to be raised for a row that no Sidecart wrote."""
+    return AccidentError(
+        f"a row of a table cannot be read ({error}): remove the worker's state folder, and if that does not"
+        " help, start anew with another topic_prefix"
+    )
 
 
 #: The codec of each table's rows.
 ROWS: dict[str, RowCodec[Any]] = {
-    "sessions": RowCodec(Session),
-    "cooccurrence": RowCodec(Row),
-    "kpi": RowCodec(Window),
+    "sessions": RowCodec(sessions.encode, sessions.decode),
+    "cooccurrence": RowCodec(rows.encode, rows.decode),
+    "kpi": RowCodec(_pack.encode, msgspec.msgpack.Decoder(Window).decode),
 }
 
 
 def row_key(row: str) -> bytes:
     """Return the key of a row in table and changelog."""
-    return _ROW_LETTER + row.encode()
+    return ROW_LETTER + row.encode()
 
 
 def row_id(key: bytes) -> str | None:
     """Return the id of the row that a key names, None for the mark."""
-    return key[1:].decode() if key[:1] == _ROW_LETTER else None
+    return key[1:].decode() if key[:1] == ROW_LETTER else None
 
 
 class Mark(msgspec.Struct):
@@ -226,9 +263,10 @@ def encode_json(message: object) -> bytes:
 def decode_suggestion(value: bytes | None) -> Suggestion | None:
     """Read back a message of `suggestions`; None for what no Sidecart has written."""
     try:
-        return _suggestion_decoder.decode(value or b"")
+        suggestion = _suggestion_decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return suggestion if is_publishable(suggestion) else None
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

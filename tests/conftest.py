@@ -10,14 +10,25 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from models.errors import BrokerError
+from models.kernel.warmup import warm_up
+from models.parameters import DEFAULTS
 from streams.brokers.kafka import KafkaBroker
 from streams.settings import Settings
+
+#: The peers of the benchmark need packages of their own: no test run imports them.
+collect_ignore = ["bench/peers"]
 
 # The same examples each time, and no deadline on a busy machine.
 hypothesis_settings.register_profile(
     "sidecart", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("sidecart")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """The kernels, compiled before any test that cannot wait for them."""
+    warm_up(DEFAULTS)
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,13 @@ from models.audit.packed import Origin
 from models.audit.published import PublishedOutcomes, PublishedSuggestions
 from models.audit.rows import compare_rows, compare_state
 from models.coverage import Packed
+from models.errors import InvariantError
 from models.parameters import Parameters
 from models.partitioning import partition_of
 from models.rows import PlainRows
 from models.session import Session, is_forgotten
 from models.shard import Shard
-from models.suggesting import Effects, EventEntry, suggest, suggestion_id
+from models.suggesting import Effects, EventEntry, origin_partition, suggest, suggestion_id
 
 __all__ = ["SessionsRecount"]
 
@@ -105,6 +106,12 @@ class SessionsRecount:
     def fold(self, offset: int, timestamp: int, packed: Packed[EventEntry]) -> None:
         """Fold one record, and compare what was published of it."""
         place = self._findings.place("session-events", self._shard.partition, offset)
+        try:
+            for span in packed.spans:
+                origin_partition(span.origin)
+        except InvariantError as error:
+            self._findings.differ("events", place, str(error))
+            return
 
         def on_stray(entry: EventEntry) -> None:
             self._findings.differ(

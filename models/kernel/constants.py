@@ -1,5 +1,6 @@
 """What the kernels depend on beside the rows, as tuples of fixed types, for which they are compiled."""
 
+from math import inf
 from typing import NamedTuple
 
 from models.decay import EPOCH_HALF_LIVES, EXPONENT_MAX
@@ -32,7 +33,10 @@ def decay_of(parameters: Parameters) -> Decay:
 
 
 class Weighing(NamedTuple):
-    """What the score depends on, beside decay: the parameters of `models.parameters` of these names."""
+    """What the score depends on, beside decay: the parameters of `models.parameters` of these names.
+
+    `prior_max`: no prior is greater.
+    """
 
     time_constant_ms: float
     place_exponent: float
@@ -44,6 +48,9 @@ class Weighing(NamedTuple):
     trend_floor: float
     trend_exponent: float
     hop_neighbours: int
+    prior_step_ms: int
+    hop_row_size: int
+    prior_max: float
 
 
 def weighing_of(parameters: Parameters) -> Weighing:
@@ -59,4 +66,15 @@ def weighing_of(parameters: Parameters) -> Weighing:
         trend_floor=float(parameters.trend_floor),
         trend_exponent=float(parameters.trend_exponent),
         hop_neighbours=parameters.hop_neighbours,
+        prior_step_ms=parameters.prior_step_ms,
+        hop_row_size=parameters.hop_row_size,
+        prior_max=_prior_max(parameters),
     )
+
+
+def _prior_max(parameters: Parameters) -> float:
+    # With a negative exponent popularity weighs most where nobody came. A margin, lest rounding turn somebody away.
+    if parameters.popularity_exponent > 0 or parameters.trend_exponent < 0:
+        return inf
+    popularity = float(parameters.popularity_prior**parameters.popularity_exponent)
+    return 1.000001 * popularity * float((1.0 + parameters.trend_floor) ** parameters.trend_exponent)

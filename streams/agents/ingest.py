@@ -4,22 +4,22 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from faust.types import TP
 
 from models.coverage import Chain
-from models.door import InputRecord, Rejected, admit_records
+from models.door import Origin, Rejected
 from models.errors import AccidentError
+from models.kernel.door import Door
 from models.records import Kind
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.outbox import Message
 from streams.topics import INPUTS
-from streams.wire import PACKED_EVENTS, DoorMark, dead_letter, decode_door_mark, encode_door_mark
+from streams.wire import DoorMark, checked, dead_letter, decode_door_mark, encode_door_mark
 
 __all__ = ["Ingest"]
-
-_Origin = tuple[Kind, int]
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,10 @@ class Ingest:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._kinds: dict[str, Kind] = {context.name(kind): kind for kind in INPUTS}
-        self._chains: dict[_Origin, Chain] = {}
-        self._positions: dict[_Origin, int] = {}
-        self._flushed: dict[_Origin, int] = {}
+        #: By topic and partition, in the order of the door's places.
+        self._places: dict[TP, int] = {}
+        self._door = Door({}, [], context.partitions, context.parameters)
+        self._flushed: list[int] = []
 
     async def handle(self, batch: RecordBatch) -> None:
         """Admit one batch; admitting and queueing its outputs is one step without a pause."""
@@ -41,20 +42,11 @@ class Ingest:
             self._admit(batch)
 
     def _admit(self, batch: RecordBatch) -> None:
-        context, positions = self.context, self._positions
-        records = []
-        for record in batch.records:
-            kind = self._kinds[record.topic]
-            if record.offset >= positions.get((kind, record.partition), 0):
-                positions[kind, record.partition] = record.offset + 1
-                records.append(
-                    InputRecord(kind, record.partition, record.offset, record.timestamp, record.key, record.value)
-                )
-        admitted = admit_records(records, self._chains, context.partitions, context.parameters)
-        for target, packed in admitted.packed.items():
-            context.outbox.publish(
-                context.name("session-events"), target, [Message(None, PACKED_EVENTS.encode(packed))]
-            )
+        context, places = self.context, self._places
+        found = [places[record.topic, record.partition] for record in batch.records]
+        admitted = self._door.admit(batch.records, np.array(found, np.int64))
+        for target, content in admitted.packed.items():
+            context.outbox.publish(context.name("session-events"), target, [Message(None, checked(content))])
         for kind, count in admitted.accepted.items():
             context.metrics.events.labels(kind).inc(count)
         for rejected in admitted.rejected:
@@ -78,23 +70,24 @@ class Ingest:
             When an input log ends before its commit: what is new in it would be skipped.
         """
         committed = await asyncio.to_thread(committed_offsets, self.context.settings)
-        self._chains.clear()
-        self._positions.clear()
-        self._flushed.clear()
+        chains: dict[Origin, Chain] = {}
         result: dict[TP, int | None] = {}
         for tp in assigned:
             kind = self._kinds.get(tp.topic)
             if kind is None:
                 continue
-            origin = (kind, tp.partition)
             offset, metadata = committed.get((tp.topic, tp.partition), (None, ""))
             mark = decode_door_mark(metadata)
-            self._chains[origin] = Chain(f"{kind}-{tp.partition}", mark.chain if mark else None)
+            chains[kind, tp.partition] = Chain(f"{kind}-{tp.partition}", mark.chain if mark else None)
             result[tp] = offset
-            if offset is not None:
-                self._positions[origin] = self._flushed[origin] = offset
+        self._take_up(chains, result)
         await asyncio.gather(*(self._refuse_lost_records(tp, offset) for tp, offset in result.items() if offset))
         return result
+
+    def _take_up(self, chains: dict[Origin, Chain], positions: Mapping[TP, int | None]) -> None:
+        self._places = {tp: place for place, tp in enumerate(positions)}
+        self._flushed = [offset or 0 for offset in positions.values()]
+        self._door = Door(chains, self._flushed, self.context.partitions, self.context.parameters)
 
     async def _refuse_lost_records(self, tp: TP, committed: int) -> None:
         beginning, end = await self.context.reader.bounds(tp.topic, tp.partition)
@@ -118,19 +111,15 @@ class Ingest:
 
     async def flush(self) -> Mapping[TP, tuple[int, str]]:
         """Wait until the outputs are acknowledged; return what may be committed, each with its mark."""
-        context = self.context
+        door = self._door
+        positions = door.positions()
         offsets = {
-            TP(context.name(kind), partition): (
-                position,
-                encode_door_mark(DoorMark(self._chains[kind, partition].as_dict())),
-            )
-            for (kind, partition), position in self._positions.items()
-            if position != self._flushed.get((kind, partition))
+            tp: (positions[place], encode_door_mark(DoorMark(door.sent(place))))
+            for tp, place in self._places.items()
+            if positions[place] != self._flushed[place]
         }
         if offsets:
-            await context.outbox.settled()
-            for tp, (position, _) in offsets.items():
-                origin = (self._kinds[tp.topic], tp.partition)
-                if origin in self._positions:
-                    self._flushed[origin] = position
+            await self.context.outbox.settled()
+            if door is self._door:
+                self._flushed = positions
         return offsets

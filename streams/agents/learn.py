@@ -1,21 +1,22 @@
 """The stage learn: `pairs` to the table `cooccurrence`; its shards are also part of this worker's replica."""
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 
-from models.cooccurrence import Row
-from models.learning import learn
-from models.shard import Shard
+from models.kernel.learning import DenseShard, learn_packed
 from streams.batching import RecordBatch
 from streams.context import Context
+from streams.recovery import Loading
 from streams.replica import Replica, observe_freshness
-from streams.stage import TableStage
+from streams.stage import Rows, TableStage
 from streams.store import Store
-from streams.wire import PACKED_PAIRS
+from streams.wire import Mark, read_packed
 
 __all__ = ["Learn"]
 
 
-class Learn(TableStage[Row]):
+class Learn(TableStage[DenseShard]):
     """Folds increments into rows, the only writer of a row."""
 
     table = "cooccurrence"
@@ -32,11 +33,10 @@ class Learn(TableStage[Row]):
         for record in batch.records:
             shard = self._shard_of(record.partition, record.offset)
             if shard is not None:
-                packed = PACKED_PAIRS.decode(record.value)
-                learned = learn(shard, self._replica.rows, record.offset, packed)
+                learned = read_packed(record.value, partial(learn_packed, shard, record.offset))
                 self._count(learned.verdicts)
                 self.context.metrics.dropped_rows.inc(learned.dropped)
-                observe_freshness(self.context, packed)
+                observe_freshness(self.context, learned.timestamps)
 
     async def take_over(self, owned: set[int], generation: int) -> None:
         """Own these partitions, and have the replica follow the others."""
@@ -45,5 +45,14 @@ class Learn(TableStage[Row]):
             await super().take_over(owned, generation)
             self._replica.follow(set(range(self.context.partitions)) - owned)
 
-    def _new_shard(self, partition: int) -> Shard[Row]:
+    def _new_shard(self, partition: int) -> DenseShard:
         return self._replica.new_shard(partition)
+
+    def _load(self, shard: DenseShard, rows: Rows) -> None:
+        self._replica.load(shard, rows)
+
+    async def _resume(self, shard: DenseShard, mark: Mark | None, loading: Loading) -> None:
+        shard.loaded()
+
+    def _take_dirty(self, shard: DenseShard) -> Iterable[tuple[bytes, bytes | None]]:
+        return [(item, row or None) for item, row in shard.write_dirty()]

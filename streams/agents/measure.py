@@ -1,7 +1,7 @@
 """The stage measure: `tallies` to the table `kpi` and to `acceptance-metrics`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from aiokafka.structs import ConsumerRecord
@@ -13,9 +13,9 @@ from streams.batching import RecordBatch
 from streams.context import Context
 from streams.outbox import Message
 from streams.recovery import Loading
-from streams.stage import TableStage
+from streams.stage import Rows, TableStage
 from streams.store import Store
-from streams.wire import PACKED_TALLIES, Mark, encode_json
+from streams.wire import PACKED_TALLIES, ROWS, Mark, encode_json
 
 __all__ = ["Measure"]
 
@@ -33,7 +33,7 @@ class _Change:
         self.first = self.last = now
 
 
-class Measure(TableStage[Window]):
+class Measure(TableStage[Shard[Window]]):
     """Folds tallies into windows and publishes each window that has changed."""
 
     table = "kpi"
@@ -45,6 +45,17 @@ class Measure(TableStage[Window]):
         self._changes: dict[int, dict[str, _Change]] = {}
         #: False from a revocation until the partitions are taken over: the next flush would meet their next owner's.
         self.is_ours: Callable[[], bool] = lambda: True
+
+    def _new_shard(self, partition: int) -> Shard[Window]:
+        return Shard(partition)
+
+    def _load(self, shard: Shard[Window], rows: Rows) -> None:
+        for key, value in rows:
+            shard.load(key.decode(), ROWS[self.table].decode(value))
+
+    def _take_dirty(self, shard: Shard[Window]) -> Iterable[tuple[bytes, bytes | None]]:
+        encode = ROWS[self.table].encode
+        return [(key.encode(), None if row is None else encode(row)) for key, row in shard.take_dirty().items()]
 
     def _fold(self, batch: RecordBatch) -> None:
         now = monotonic()

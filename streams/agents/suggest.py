@@ -1,42 +1,39 @@
 """The stage suggest: `session-events` to increments, suggestions, outcomes and tallies; owns the table `sessions`."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
-import msgspec
+import numpy as np
 from aiokafka.structs import ConsumerRecord
 
 from models.coverage import Chain, Packed
 from models.errors import LateWriterError
-from models.learning import PackedPairs, PairEntry
+from models.kernel.suggesting import Answers, DenseSuggesting, LogRecord, Served, SessionShard
+from models.layout.events import read_head
 from models.measuring import TallyEntry
 from models.partitioning import partition_of
 from models.records import moment_label
-from models.session import Session
-from models.shard import Shard
-from models.suggesting import Effects, Suggestion, suggest
+from models.suggesting import Suggestion, origin_partition
 from streams.batching import RecordBatch
 from streams.context import Context
-from streams.outbox import Message, Published
+from streams.outbox import Published
 from streams.recovery import Loading
 from streams.replica import Replica
-from streams.stage import TableStage
+from streams.stage import Rows, TableStage
 from streams.store import Store
 from streams.topics import INPUTS
 from streams.wire import (
     LOG_OFFSET,
-    PACKED_EVENTS,
-    PACKED_PAIRS,
     PACKED_TALLIES,
     Mark,
+    checked,
+    checked_content,
     decode_suggestion,
     encode_json,
 )
 
 __all__ = ["Suggest"]
-
-EntryT = TypeVar("EntryT", PairEntry, TallyEntry)
 
 
 class _Publication:
@@ -48,8 +45,8 @@ class _Publication:
         #: Published by another owner for events that are still to come, and where.
         self.kept: dict[str, Suggestion] = {}
         self._places: dict[str, int] = {}
-        #: What is on its way from here, by id.
-        self.own: dict[str, bytes] = {}
+        #: Messages on their way from here, by batch.
+        self.own: list[list[bytes]] = []
         #: The latest batch's confirmation.
         self.confirmed: asyncio.Task[None] | None = None
 
@@ -61,17 +58,17 @@ class _Publication:
         if self.kept.setdefault(suggestion.suggestion_id, suggestion) is suggestion:
             self._places[suggestion.suggestion_id] = record.offset
 
-    def take(self, suggestion: Suggestion) -> None:
+    def take(self, suggestion_id: str) -> None:
         """Forget a kept message whose event has come."""
-        self.kept.pop(suggestion.suggestion_id, None)
-        self._places.pop(suggestion.suggestion_id, None)
+        self.kept.pop(suggestion_id, None)
+        self._places.pop(suggestion_id, None)
 
     def unread_from(self) -> int:
         """Return the lowest offset of a message whose event is still to come."""
         return min(self._places.values(), default=self.end)
 
 
-class Suggest(TableStage[Session]):
+class Suggest(TableStage[SessionShard]):
     """Folds sessions; everything but the suggestions is determined by the log."""
 
     table = "sessions"
@@ -81,6 +78,7 @@ class Suggest(TableStage[Session]):
     def __init__(self, context: Context, store: Store, replica: Replica) -> None:
         super().__init__(context, store)
         self._replica = replica
+        self._sessions = DenseSuggesting(replica.rows, context.partitions, context.parameters)
         self._publications: dict[int, _Publication] = {}
         self._pair_chains: dict[int, Chain] = {}
         self._tally_chains: dict[int, Chain] = {}
@@ -94,108 +92,97 @@ class Suggest(TableStage[Session]):
 
     def _fold(self, batch: RecordBatch) -> None:
         context, outbox = self.context, self.context.outbox
-        pairs: dict[int, Packed[PairEntry]] = {}
-        tallies: dict[int, Packed[TallyEntry]] = {}
-        by_partition: dict[int, list[ConsumerRecord]] = {}
-        for record in batch.records:
-            by_partition.setdefault(record.partition, []).append(record)
-        confirmations = []
-        for partition, records in by_partition.items():
-            confirmation, outcomes = self._fold_partition(partition, records, pairs, tallies)
-            confirmations.append(confirmation)
-            if outcomes:
-                outbox.publish(context.name("acceptance"), partition, outcomes, after=confirmation)
-        for target, packed in pairs.items():
-            value = PACKED_PAIRS.encode(PackedPairs(packed.spans, packed.entries, context.rows_max))
-            outbox.publish(context.name("pairs"), target, [Message(None, value)])
+        records = self._records(batch)
+        if not records:
+            return
+        kept = {record.partition: self._publications[record.partition].kept for record in records}
+        served = self._sessions.serve(records, kept, self._pair_chains, context.rows_max)
+        for target, content in served.pairs.items():
+            outbox.publish_many(context.name("pairs"), target, [None], [checked(content)])
+        self._observe(served)
+        confirmations = {partition: self._publish(partition, served.answers.get(partition)) for partition in kept}
+        for partition, outcomes in served.outcomes.items():
+            outbox.publish_many(
+                context.name("acceptance"),
+                partition,
+                [outcome.session_id.encode() for outcome in outcomes],
+                [encode_json(outcome) for outcome in outcomes],
+                after=confirmations[partition],
+            )
         # Every suggestion is tallied: an outbox that is settled holds no batch that is not confirmed.
-        all_confirmed = asyncio.gather(*confirmations)
-        for target, tally in tallies.items():
-            message = Message(None, PACKED_TALLIES.encode(tally))
-            outbox.publish(context.name("tallies"), target, [message], after=all_confirmed)
+        all_confirmed = asyncio.gather(*confirmations.values())
+        for target, tallies in self._pack_tallies(records, served).items():
+            value = PACKED_TALLIES.encode(tallies)
+            outbox.publish_many(context.name("tallies"), target, [None], [value], after=all_confirmed)
+        for partition, key in served.taken:
+            self._publications[partition].take(key)
 
-    def _fold_partition(
-        self,
-        partition: int,
-        records: list[ConsumerRecord],
-        pairs: dict[int, Packed[PairEntry]],
-        tallies: dict[int, Packed[TallyEntry]],
-    ) -> tuple["asyncio.Task[None]", list[Message]]:
-        publication = self._publications[partition]
-        messages: dict[str, Message] = {}
-        arrivals: list[int] = []
-        outcomes: list[Message] = []
-        own_pairs: dict[int, list[PairEntry]] = {}
-        own_tallies: dict[int, list[TallyEntry]] = {}
-        for record in records:
-            effects = self._effects(partition, record)
-            if effects is None:
-                continue
-            self._route(record.offset, effects, own_pairs, own_tallies)
-            for suggestion, arrival, is_published in effects.suggestions:
-                if is_published:
-                    publication.take(suggestion)
-                    self.context.metrics.replayed_suggestions.inc()
-                else:
-                    headers = ((LOG_OFFSET, str(record.offset).encode()),)
-                    message = Message(suggestion.session_id.encode(), encode_json(suggestion), headers)
-                    messages.setdefault(suggestion.suggestion_id, message)
-                    arrivals.append(arrival)
-            outcomes += [Message(outcome.session_id.encode(), encode_json(outcome)) for outcome in effects.outcomes]
-        end = records[-1].offset
-        _join(pairs, own_pairs, self._pair_chains[partition], end)
-        _join(tallies, own_tallies, self._tally_chains[partition], end)
-        return self._publish(partition, messages, arrivals), outcomes
+    def _records(self, batch: RecordBatch) -> list[LogRecord]:
+        """Return the records that are not folded yet, partition by partition, and note that they are."""
+        by_partition: dict[int, list[LogRecord]] = {}
+        for record in batch.records:
+            shard = self._shard_of(record.partition, record.offset)
+            if shard is not None:
+                content = bytes(checked_content(record.value))
+                head = read_head(content)
+                origins = [origin_partition(span.origin) for span in head.spans]
+                after, verdicts = shard.watermarks.admit(head.spans)
+                shard.position = record.offset + 1
+                self._count(verdicts)
+                by_partition.setdefault(record.partition, []).append(
+                    LogRecord(record.partition, record.offset, content, head, after, origins)
+                )
+        return [record for records in by_partition.values() for record in records]
 
-    def _effects(self, partition: int, record: ConsumerRecord) -> Effects | None:
-        shard = self._shard_of(partition, record.offset)
-        if shard is None:
-            return None
-        context = self.context
-        packed = PACKED_EVENTS.decode(record.value)
-        kept = self._publications[partition].kept
-        effects = suggest(shard, record.offset, packed, self._replica.rows, kept, context.parameters)
-        self._count(effects.verdicts)
-        for kind in effects.duplicates:
-            context.metrics.duplicates.labels(kind).inc()
-        for suggestion, _, _ in effects.suggestions:
-            context.metrics.suggestions.labels(moment_label(suggestion.moment)).inc()
-            if suggestion.reason is not None:
-                context.metrics.empty_suggestions.labels(suggestion.reason).inc()
-        for outcome in effects.outcomes:
-            context.metrics.acceptance.labels(outcome.stage).inc()
-        return effects
+    def _observe(self, served: Served) -> None:
+        metrics = self.context.metrics
+        metrics.replayed_suggestions.inc(len(served.taken))
+        for kind, count in served.duplicates.items():
+            metrics.duplicates.labels(kind).inc(count)
+        for moment, count in served.moments.items():
+            metrics.suggestions.labels(moment_label(moment)).inc(count)
+        for reason, count in served.reasons.items():
+            metrics.empty_suggestions.labels(reason).inc(count)
+        for outcomes in served.outcomes.values():
+            for outcome in outcomes:
+                metrics.acceptance.labels(outcome.stage).inc()
 
-    def _route(
-        self,
-        offset: int,
-        effects: Effects,
-        pairs: dict[int, list[PairEntry]],
-        tallies: dict[int, list[TallyEntry]],
-    ) -> None:
-        partitions = self.context.partitions
-        for time_ms, arrival, increment in effects.increments:
-            target = partition_of(increment.anchor, partitions)
-            pairs.setdefault(target, []).append(PairEntry(0, offset, time_ms, arrival, increment))
-        for tally in effects.tallies:
-            target = partition_of(str(tally.start), partitions)
-            tallies.setdefault(target, []).append(TallyEntry(0, offset, tally))
+    def _pack_tallies(self, records: list[LogRecord], served: Served) -> dict[int, Packed[TallyEntry]]:
+        """Return the records of `tallies` by target partition, one span for each partition of ours."""
+        packed: dict[int, Packed[TallyEntry]] = {}
+        spans: dict[tuple[int, int], int] = {}
+        ends = {record.partition: record.offset for record in records}
+        for number, tally in served.tallies:
+            record = records[number]
+            target = partition_of(str(tally.start), self.context.partitions)
+            own = packed.setdefault(target, Packed([], []))
+            span = spans.get((target, record.partition))
+            if span is None:
+                span = spans[target, record.partition] = len(own.spans)
+                own.spans.append(self._tally_chains[record.partition].extend(target, ends[record.partition]))
+            own.entries.append(TallyEntry(span, record.offset, tally))
+        return packed
 
     # -- publishing
 
-    def _publish(self, partition: int, messages: dict[str, Message], arrivals: list[int]) -> "asyncio.Task[None]":
+    def _publish(self, partition: int, answers: Answers | None) -> "asyncio.Task[None]":
         publication = self._publications[partition]
         published = None
-        if messages:
-            for key, message in messages.items():
-                publication.own.setdefault(key, message.value)
-            topic = self.context.name("suggestions")
-            published = self.context.outbox.publish(topic, partition, list(messages.values()))
+        if answers is not None:
+            publication.own.append(answers.values)
+            headers = {offset: [(LOG_OFFSET, str(offset).encode())] for offset in set(answers.offsets)}
+            published = self.context.outbox.publish_many(
+                self.context.name("suggestions"),
+                partition,
+                answers.keys,
+                answers.values,
+                [headers[offset] for offset in answers.offsets],
+            )
         confirmation = asyncio.get_running_loop().create_task(
-            self._confirm(partition, publication, publication.confirmed, published, messages)
+            self._confirm(partition, publication, publication.confirmed, published, answers)
         )
         publication.confirmed = confirmation
-        confirmation.add_done_callback(lambda task: self._observe(task, arrivals))
+        confirmation.add_done_callback(self._end)
         return confirmation
 
     async def _confirm(
@@ -204,7 +191,7 @@ class Suggest(TableStage[Session]):
         publication: _Publication,
         before: "asyncio.Task[None] | None",
         published: "asyncio.Future[Published] | None",
-        messages: dict[str, Message],
+        answers: Answers | None,
     ) -> None:
         """Wait until suggestions are acknowledged, and see whether somebody else wrote between them.
 
@@ -212,24 +199,20 @@ class Suggest(TableStage[Session]):
         """
         if before is not None:
             await before
-        if published is None:
+        if published is None or answers is None:
             return
         end = (await published).end
-        if end - publication.end != len(messages):
+        if end - publication.end != len(answers.values):
             await self._read_late_writer(partition, publication, publication.end, end)
         publication.end = end
-        for key in messages:
-            publication.own.pop(key, None)
+        publication.own.remove(answers.values)
+        seconds = np.maximum(0.0, self.context.now_ms() - answers.arrivals) / 1000
+        self.context.metrics.suggestion_seconds.observe_many(seconds)
 
-    def _observe(self, confirmation: "asyncio.Task[None]", arrivals: list[int]) -> None:
-        if confirmation.cancelled():
-            return
-        error = confirmation.exception()
+    def _end(self, confirmation: "asyncio.Task[None]") -> None:
+        error = None if confirmation.cancelled() else confirmation.exception()
         if error is not None:
             self.context.die(error)
-        now = self.context.now_ms()
-        for arrival in arrivals:
-            self.context.metrics.suggestion_seconds.observe(max(0.0, now - arrival) / 1000)
 
     async def _read_late_writer(self, partition: int, publication: _Publication, start: int, end: int) -> None:
         """Keep what a late former owner published; where it was first for an event of ours, start from the mark."""
@@ -237,6 +220,11 @@ class Suggest(TableStage[Session]):
         shard = self.shards.get(partition)
         if shard is None:
             return  # let go meanwhile: its next owner reads what is published
+        own = {}
+        for message in chain.from_iterable(publication.own):
+            suggestion = decode_suggestion(message)
+            if suggestion is not None:
+                own[suggestion.suggestion_id] = message
 
         def apply(records: Sequence[ConsumerRecord]) -> None:
             for record in records:
@@ -245,9 +233,9 @@ class Suggest(TableStage[Session]):
                     continue
                 key = suggestion.suggestion_id
                 seen.add(key)
-                if key not in publication.own:
+                if key not in own:
                     publication.keep(record, shard.position)
-                elif publication.own[key] != record.value:
+                elif own[key] != record.value:
                     raise LateWriterError(
                         f"another worker was first to publish suggestion {key} of {self.log}/{partition}: this one"
                         " stops and starts again from the mark, so that outcomes are judged on the first"
@@ -257,7 +245,20 @@ class Suggest(TableStage[Session]):
 
     # -- ownership
 
-    async def _resume(self, shard: Shard[Session], mark: Mark | None, loading: Loading) -> None:
+    def _new_shard(self, partition: int) -> SessionShard:
+        return SessionShard(partition, self._sessions)
+
+    def _let_go(self, partition: int) -> None:
+        self.shards[partition].clear()
+        super()._let_go(partition)
+
+    def _load(self, shard: SessionShard, rows: Rows) -> None:
+        shard.load_rows(rows)
+
+    def _take_dirty(self, shard: SessionShard) -> Iterable[tuple[bytes, bytes | None]]:
+        return shard.take_dirty()
+
+    async def _resume(self, shard: SessionShard, mark: Mark | None, loading: Loading) -> None:
         partition = shard.partition
         chains = mark.chains if mark else {}
         self._pair_chains[partition] = Chain(str(partition), chains.get("pairs"))
@@ -273,7 +274,7 @@ class Suggest(TableStage[Session]):
         loading.begin("reading back suggestions")
         publication.end = await self.context.reader.read(topic, partition, start, apply, loading.reached)
 
-    def _mark(self, shard: Shard[Session]) -> Mark:
+    def _mark(self, shard: SessionShard) -> Mark:
         mark = super()._mark(shard)
         partition = shard.partition
         mark.chains = {
@@ -283,12 +284,3 @@ class Suggest(TableStage[Session]):
         # What is on its way of the events that this mark covers stands after it, and is only read back once more.
         mark.published_end = self._publications[partition].unread_from()
         return mark
-
-
-def _join(target_records: dict[int, Packed[EntryT]], own: dict[int, list[EntryT]], chain: Chain, end: int) -> None:
-    """Add one origin's entries, which cover everything up to `end`, to the packed records by target."""
-    for target, entries in own.items():
-        packed = target_records.setdefault(target, Packed([], []))
-        span = len(packed.spans)
-        packed.spans.append(chain.extend(target, end))
-        packed.entries.extend(msgspec.structs.replace(entry, span=span) if span else entry for entry in entries)

@@ -18,6 +18,7 @@ _COMMANDS = (
     "audit",
     "evaluate",
     "tune",
+    "bench",
     "broker",
 )
 
@@ -54,6 +55,7 @@ def sidecart() -> None:
       sidecart audit                                 count everything again: is it all right?
       sidecart evaluate rsc15                        how good the suggestions are
       sidecart tune --train FILE                     parameters that suit a shop's own traffic
+      sidecart bench                                 events/s, CPU and latency beside other systems
 
     The broker's address is --bootstrap-servers or SIDECART_BOOTSTRAP_SERVERS.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import click
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from models.errors import ConfigurationError
@@ -37,7 +38,8 @@ def command(bootstrap_servers: str | None, state_dir: str | None, metrics_port: 
     lock = _lock(settings.state_dir)
     _set_up_logging(settings.log_level)
     with lock:
-        asyncio.run(_run(settings))
+        # The stages wait for many small requests: libuv's loop takes a tenth of the CPU away.
+        uvloop.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:

@@ -57,7 +57,7 @@ class Trap:
 def lay(trap: Trap) -> None:
     """Wrap the functions of the product at which the points are."""
     from streams.agents.ingest import Ingest
-    from streams.batching import _BatchConsumerThread
+    from streams.fetching import ConsumerThread
     from streams.outbox import Outbox
     from streams.store import Changelog, Store
 
@@ -82,10 +82,15 @@ def lay(trap: Trap) -> None:
         if outbox._pending:
             trap.at("outputs-unacknowledged")
 
-    def partly(outbox: Outbox, lane: tuple[str, int], *_: Any) -> None:
-        if lane[0].endswith("session-events") and any(other[0] == lane[0] and other != lane for other in outbox._tasks):
+    acknowledge = Outbox._acknowledge
+
+    def acknowledged(outbox: Outbox, lane: Any, *rest: Any) -> None:
+        acknowledge(outbox, lane, *rest)
+        others = [other for (topic, _), other in outbox._lanes.items() if topic == lane.topic and other is not lane]
+        if lane.topic.endswith("session-events") and any(other.is_busy for other in others):
             trap.at("forwarded-partly")
 
+    Outbox._acknowledge = acknowledged  # type: ignore[method-assign]
     transaction = Changelog.transaction
 
     @asynccontextmanager
@@ -97,12 +102,11 @@ def lay(trap: Trap) -> None:
 
     Changelog.transaction = trapped  # type: ignore[method-assign]
     wrap(Outbox, "settled", unacknowledged, None)
-    wrap(Outbox, "_send", None, partly)
     wrap(Ingest, "flush", None, point("forwarded"))
     wrap(Store, "flush", point("outputs-acknowledged"), point("store-written"))
     wrap(Store, "take_over", None, point("fenced"))
     wrap(Store, "load", None, point("loaded"))
-    wrap(_BatchConsumerThread, "_commit_checkpoint", point("offsets-uncommitted"), point("offsets-committed"))
+    wrap(ConsumerThread, "_commit_checkpoint", point("offsets-uncommitted"), point("offsets-committed"))
 
 
 def main() -> None:

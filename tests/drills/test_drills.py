@@ -114,7 +114,7 @@ def _record(start: int, end: int, *entries: EventEntry) -> bytes:
 
 
 def _suggestion(entry: EventEntry) -> bytes:
-    event, key = entry.event, f"suggestion-{entry.offset}"
+    event, key = entry.event, f"{entry.offset:032x}"
     return encode_json(Suggestion(key, event.event_id, "s", event.time, "browse", "tea", (), "weak-evidence"))
 
 

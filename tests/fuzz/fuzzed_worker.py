@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 from memory_log import turns
-from memory_worker import Deployment, MemoryWorker
+from memory_worker import Deployment, MemoryWorker, rows_of
 from mutator import KINDS, Input
 from oracles import check_event, check_letter
 
@@ -122,8 +122,9 @@ class FuzzedWorker:
                 loaded = new.shards[partition]
                 assert loaded.position == shard.position, f"{old.table}/{partition} is loaded at another position"
                 assert loaded.keys == shard.keys, f"{old.table}/{partition} is loaded with other rows"
-                for key in shard.keys:
-                    assert loaded.rows[key] == shard.rows[key], f"{old.table}/{partition}: {key!r} is loaded otherwise"
+                expected = rows_of(shard)
+                for key, row in rows_of(loaded).items():
+                    assert row == expected[key], f"{old.table}/{partition}: {key!r} is loaded otherwise"
 
     def _inputs(self) -> list[TP]:
         # One partition more than there are of the others: inputs may have any number.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -146,7 +147,8 @@ class Mutator:
         }[name]
 
     def _odd_value(self, message: dict[str, Any]) -> None:
-        message[self._random.choice(_NAMES)] = self._random.choice(_ODD)
+        # A copy: further changes of the message are none of the list.
+        message[self._random.choice(_NAMES)] = deepcopy(self._random.choice(_ODD))
 
     def _drop(self, message: dict[str, Any]) -> None:
         message.pop(self._random.choice(list(message)), None)

@@ -4,11 +4,13 @@ import json
 import math
 import re
 
+import numpy as np
 from mutator import Input
 
-from models.coverage import Packed, Span
-from models.door import InputRecord, Rejected
+from models.coverage import Chain, Packed, Span
+from models.door import InputRecord, Rejected, admit_records
 from models.errors import BadEventError
+from models.kernel.door import Door
 from models.parameters import DEFAULTS
 from models.records import REASONS, Event, accept
 from models.suggesting import EventEntry
@@ -27,12 +29,15 @@ def check_input(given: Input) -> str | None:
     AssertionError
         Something that must hold does not; any other exception is a failure too.
     """
+    record = InputRecord(given.kind, 0, 0, given.timestamp, given.key, given.value)
+    door = Door({(given.kind, 0): Chain("0")}, [0], 1, DEFAULTS)
+    plain = admit_records([record], {(given.kind, 0): Chain("0")}, 1, DEFAULTS)
+    assert door.admit([record], np.zeros(1, np.int64)) == plain, "the compiled door judges otherwise than accept"
     try:
         event = accept(given.kind, given.value, given.timestamp, DEFAULTS)
     except BadEventError as error:
         assert error.reason in REASONS, f"the reason {error.reason!r} is not of the fixed set"
         assert 0 < len(error.detail) < 400, f"the detail has {len(error.detail)} characters"
-        record = InputRecord(given.kind, 0, 0, given.timestamp, given.key, given.value)
         letter = json.loads(dead_letter("browse", Rejected(record, error.reason, error.detail)))
         check_letter(letter)
         return error.reason

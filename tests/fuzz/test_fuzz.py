@@ -83,7 +83,7 @@ def test_the_records_of_the_heaviest_batches_stay_below_the_limit(broker: Embedd
     worker = FuzzedWorker(broker, partitions=1)
     run_rounds(worker, [[(order(number), 0) for number in range(200)]], reload_every=1)
     assert worker.counts == {"applied": 200}
-    assert MAX_RECORD_BYTES // 4 < worker.largest["pairs"] < MAX_RECORD_BYTES
+    assert MAX_RECORD_BYTES // 8 < worker.largest["pairs"] < MAX_RECORD_BYTES
 
 
 # -- what somebody else has written to an internal log
@@ -94,7 +94,7 @@ _DAMAGED[-3] ^= 1
 
 
 @pytest.mark.parametrize("row", ["session-events", "pairs", "tallies"])
-@pytest.mark.parametrize("value", [None, b"", b'{"event_id": "e1"}', b"\x03", bytes(_DAMAGED)], ids=repr)
+@pytest.mark.parametrize("value", [None, b"", b'{"event_id": "e1"}', b"\x04", bytes(_DAMAGED)], ids=repr)
 def test_a_foreign_or_damaged_record_stops_its_stage_in_one_sentence_and_changes_nothing(
     row: str, value: bytes | None
 ) -> None:
@@ -106,7 +106,23 @@ def test_a_foreign_or_damaged_record_stops_its_stage_in_one_sentence_and_changes
         stage = next(stage for stage in worker.table_stages if stage.log == row)
         with pytest.raises(InvariantError, match=r"^a packed record (is empty|starts with|is damaged)"):
             await stage.handle(worker.batch(stage))
-        assert not stage.shards[0].rows
+        assert not stage.shards[0].keys
+        assert await worker.flush(*worker.table_stages) == {}
+        await worker.stop()
+
+    run(test)
+
+
+def test_a_record_of_an_origin_that_is_no_input_stops_suggest_in_one_sentence_and_changes_nothing() -> None:
+    async def test() -> None:
+        deployment = Deployment(partitions=1)
+        worker = MemoryWorker(deployment)
+        await worker.take_over()
+        foreign = Packed([Span("elsewhere", -1, 0)], _EVENT.entries)
+        deployment.log.append("session-events", 0, [(None, PACKED_EVENTS.encode(foreign))])
+        with pytest.raises(InvariantError, match="comes from 'elsewhere', which is no partition of an input"):
+            await worker.suggest.handle(worker.batch(worker.suggest))
+        assert not worker.suggest.shards[0].keys
         assert await worker.flush(*worker.table_stages) == {}
         await worker.stop()
 

@@ -6,11 +6,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.coverage import NOTHING_SENT, Chain, Span, Watermarks
+from models.coverage import NOTHING_SENT, Chain, Packed, Span, Watermarks
 from models.door import Admitted, InputRecord, Rejected, admit_records
+from models.layout import events
 from models.parameters import DEFAULTS
 from models.partitioning import partition_of
 from models.records import REASONS, Kind
+from models.suggesting import EventEntry
 
 NOW_MS = 1_767_607_200_000
 PARTITIONS = 4
@@ -46,10 +48,14 @@ def admit(records: list[InputRecord], chains: dict[Origin, Chain] | None = None)
     return admit_records(records, chains or chains_of(("browse", 0)), PARTITIONS, DEFAULTS)
 
 
+def unpacked(admitted: Admitted) -> dict[int, Packed[EventEntry]]:
+    return {target: events.decode(content) for target, content in admitted.packed.items()}
+
+
 def contents(admitted: Admitted) -> dict[int, tuple[list[Span], list[tuple[int, int]]]]:
     return {
         target: (packed.spans, [(entry.span, entry.offset) for entry in packed.entries])
-        for target, packed in admitted.packed.items()
+        for target, packed in unpacked(admitted).items()
     }
 
 
@@ -70,7 +76,7 @@ def test_events_are_packed_by_the_partition_of_their_session_in_the_order_of_the
 
 
 def test_an_entry_keeps_the_offset_and_the_timestamp_of_its_record() -> None:
-    (entry,) = admit([record(7)]).packed[0].entries
+    (entry,) = unpacked(admit([record(7)]))[0].entries
     assert (entry.offset, entry.timestamp, entry.event.event_id) == (7, NOW_MS + 7, "browse-0-7")
 
 
@@ -146,7 +152,7 @@ def test_the_next_span_covers_what_a_target_did_not_get() -> None:
 def test_a_chain_goes_on_where_the_mark_says() -> None:
     chains: dict[Origin, Chain] = {("browse", 0): Chain("browse-0", {1: 40})}
     admitted = admit_records([record(50, target=1)], chains, PARTITIONS, DEFAULTS)
-    assert admitted.packed[1].spans == [Span("browse-0", 40, 50)]
+    assert unpacked(admitted)[1].spans == [Span("browse-0", 40, 50)]
     assert chains["browse", 0].as_dict() == {1: 50}
 
 
@@ -182,7 +188,7 @@ def test_every_record_is_either_an_entry_of_its_target_or_refused(records: list[
         admitted = admit(batch, chains)
         rejected += [r.record for r in admitted.rejected]
         assert sum(admitted.accepted.values()) == len(batch) - len(admitted.rejected)
-        for target, packed in admitted.packed.items():
+        for target, packed in unpacked(admitted).items():
             entries.setdefault(target, []).extend(entry.event.event_id for entry in packed.entries)
             for entry in packed.entries:
                 assert packed.spans[entry.span].start < entry.offset <= packed.spans[entry.span].end
@@ -206,7 +212,7 @@ def test_a_restart_from_the_beginning_with_other_batches_has_no_second_effect(
     for at in (first, second):
         chains = chains_of(*_origins)
         for batch in cut(records, at):
-            for target, packed in admit(batch, chains).packed.items():
+            for target, packed in unpacked(admit(batch, chains)).items():
                 after, verdicts = watermarks[target].admit(packed.spans)
                 assert "gap" not in verdicts
                 for entry in packed.entries:

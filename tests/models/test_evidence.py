@@ -66,6 +66,18 @@ def test_support_confidence_and_lift_are_shares_of_sessions() -> None:
     assert pair_evidence(shop(), "tea", "cup", 0) == Evidence("pair", "tea", None, 6.0, 0.03, 0.75, 7.5)
 
 
+def test_what_stands_in_the_message_is_rounded_halves_upwards() -> None:
+    # 1/16 of a session; of 8 sessions 1/128; of 2 with tea 1/32, over the 4 of 8 with a cup 1/16:
+    # 0.0625, 0.0078125, 0.03125 and 0.0625
+    found = pair_evidence(shop(0.0625, 2.0, 4.0, 8.0), "tea", "cup", 0)
+    assert found == Evidence("pair", "tea", None, 0.063, 0.007_813, 0.0313, 0.063)
+
+
+def test_the_lift_of_an_item_that_has_decayed_to_next_to_nothing_is_a_billion() -> None:
+    found = pair_evidence(shop(1.0, 1.0, 1e-313, 1.0), "tea", "cup", 0)
+    assert (found.confidence, found.lift) == (1.0, 1e9)
+
+
 def test_the_pair_count_is_read_as_of_the_query_and_the_shares_do_not_age() -> None:
     found = pair_evidence(shop(), "tea", "cup", 2 * HALF_LIFE_MS)
     assert found == Evidence("pair", "tea", None, 1.5, 0.03, 0.75, 7.5)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.attribution import Outcome, Stage
-from models.kpi import Tally, Window, add, metrics_message, tallies, window_start
+from models.kpi import Tally, Window, add, metrics_message, summed, tallies, window_start
 from models.parameters import Parameters
 
 PARAMETERS = Parameters(kpi_window_ms=1_000)
@@ -84,6 +84,67 @@ def test_an_order_without_a_price_is_no_revenue() -> None:
 def test_revenue_is_kept_in_ten_thousandths_by_currency() -> None:
     assert tallies(0, "browse", False, [outcome("ordered", 7.49, "EUR")], PARAMETERS)[1].revenue == (("EUR", 74_900),)
     assert tallies(0, "browse", False, [outcome("ordered", 7.49)], PARAMETERS)[1].revenue == (("", 74_900),)
+
+
+# -- the tallies of a record
+
+
+def test_tallies_of_one_window_and_moment_are_one() -> None:
+    parts = [Tally(0, "m", 1, 2, 3, 4, 5, 6, (("EUR", 7),)), Tally(0, "m", 10, 20, 30, 40, 50, 60, (("EUR", 70),))]
+    assert summed(parts) == [Tally(0, "m", 11, 22, 33, 44, 55, 66, (("EUR", 77),))]
+
+
+def test_another_window_and_another_moment_have_tallies_of_their_own_in_ascending_order() -> None:
+    one = {"suggestions": 1}
+    parts = [Tally(9, "cart", **one), Tally(0, "cart", **one), Tally(9, "browse", **one), Tally(0, "cart", **one)]
+    assert summed(parts) == [Tally(0, "cart", 2), Tally(9, "browse", 1), Tally(9, "cart", 1)]
+
+
+def test_money_is_summed_by_currency_in_the_order_in_which_they_come() -> None:
+    parts = [Tally(0, "m", revenue=(("USD", 1),)), Tally(0, "m", revenue=(("EUR", 2), ("USD", 4)))]
+    assert summed(parts) == [Tally(0, "m", revenue=(("USD", 5), ("EUR", 2)))]
+
+
+def test_a_sum_of_money_in_a_tally_stays_within_what_a_row_can_hold() -> None:
+    great = Tally(0, "m", revenue=(("EUR", 2**63 - 2),))
+    [one] = summed([great, great])
+    assert one.revenue == (("EUR", 2**63 - 1),)
+    assert totals(one) == totals(great, great)
+
+
+def test_of_nothing_nothing_is_summed_and_a_single_tally_stays_as_it_is() -> None:
+    assert summed([]) == []
+    alone = Tally(60_000, "cart", 1, 0, 2, 0, 1, 1, (("EUR", 5), ("USD", 6)))
+    assert summed([alone]) == [alone]
+
+
+_currencies = st.dictionaries(st.sampled_from(["EUR", "USD", ""]), st.integers(0, 10**12), max_size=3)
+_counts = st.integers(0, 9)
+tallies_of = st.lists(
+    st.builds(
+        Tally,
+        st.sampled_from([0, 1_000, 2_000]),
+        st.sampled_from(["browse", "cart"]),
+        _counts,
+        _counts,
+        _counts,
+        _counts,
+        _counts,
+        _counts,
+        _currencies.map(lambda each: tuple(each.items())),
+    ),
+    max_size=20,
+)
+
+
+@given(parts=tallies_of, cut=st.integers(0, 20))
+def test_summing_changes_no_window_however_the_tallies_are_cut_into_records(parts: list[Tally], cut: int) -> None:
+    keys = sorted({(part.start, part.moment) for part in parts})
+    together = summed(parts)
+    assert [(each.start, each.moment) for each in together] == keys
+    for (start, moment), each in zip(keys, together, strict=True):
+        assert totals(each) == totals(*(part for part in parts if (part.start, part.moment) == (start, moment)))
+    assert summed(summed(parts[:cut]) + summed(parts[cut:])) == together
 
 
 # -- totals

@@ -12,6 +12,7 @@ from models.evidence import Evidence
 from models.ladder import REASONS, Query, SuggestedItem, answer
 from models.parameters import DEFAULTS
 from models.ranking import rank
+from models.rounding import rounded
 from models.rows import PlainRows
 
 HALF_LIFE_MS = 1_000
@@ -147,7 +148,18 @@ def test_a_weak_candidate_is_passed_over_and_takes_no_rank() -> None:
 def test_scores_are_rounded_for_the_message_alone() -> None:
     rows = shop(tea=row(8.0, cup=6.0), cup=row(20.0))
     (item,), _ = answer(rows, ask("tea"), 4, PARAMETERS)
-    assert item.score == round(rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score, 6)
+    assert item.score == rounded(rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS)[0].score, 6)
+
+
+def test_scores_are_rounded_to_six_digits_halves_upwards() -> None:
+    # The score is the cup's share of the row alone: 6 of 768 are 0.0078125.
+    plain = replace(
+        PARAMETERS, compression=1.0, mass_prior=0.0, popularity_exponent=0.0, trend_exponent=0.0, hop_neighbours=0
+    )
+    rows = PlainRows(plain)
+    rows.update({TOTALS: row(ALL), "tea": row(8.0, cup=6.0, pot=762.0), "cup": row(20.0)})
+    (item,), _ = answer(rows, ask("tea", excluded=["pot"]), 4, plain)
+    assert (item.item_id, item.score) == ("cup", 0.007_813)
 
 
 # -- excluded

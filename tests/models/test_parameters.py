@@ -50,6 +50,12 @@ def test_what_is_in_fashion_has_a_half_life_of_a_day() -> None:
     assert DEFAULTS.half_life_ms / DEFAULTS.trend_speed == _DAY_MS
 
 
+def test_within_a_step_of_the_prior_nothing_changes_by_three_percent() -> None:
+    # An hour; what is in fashion halves in 24 of them: 2^(-1/24) = 0.9715.
+    assert DEFAULTS.prior_step_ms == 3_600_000
+    assert 1 / growth(DEFAULTS.prior_step_ms, 0, DEFAULTS.half_life_ms, DEFAULTS.trend_speed) > 0.97
+
+
 def test_what_decays_fastest_meets_no_bound_before_its_epoch_ends() -> None:
     # 16 · 30 = 480 doublings, all of them exact
     last_ms = EPOCH_HALF_LIVES * DEFAULTS.half_life_ms - _DAY_MS

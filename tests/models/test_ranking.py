@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from models.cooccurrence import Increment, Row, fold
 from models.decay import EPOCH_HALF_LIVES, growth
 from models.parameters import DEFAULTS, Parameters
-from models.ranking import Candidate, rank
+from models.ranking import Candidate, prior, rank
 
-HALF_LIFE_MS = 1_000_000
+#: So long is a step of the prior too: of what is read a half-life later, everything has halved.
+HALF_LIFE_MS = HOUR_MS = 3_600_000
 EPOCH_MS = EPOCH_HALF_LIVES * HALF_LIFE_MS
 PARAMETERS = replace(DEFAULTS, half_life_ms=HALF_LIFE_MS)
 #: Slow enough that no bound is met two epochs later.
@@ -49,36 +50,36 @@ def restated(
 
     A second hop stands under each anchor that contributes as much as any to its via.
     """
+    hour = now // HOUR_MS * HOUR_MS
 
-    def read(stored: float, of: Row, speed: int = 1) -> float:
-        return stored * 0.5 ** (speed * (now - of.epoch * EPOCH_MS) / HALF_LIFE_MS)
+    def read(stored: float, of: Row, time: int, speed: int = 1) -> float:
+        return stored * 0.5 ** (speed * (time - of.epoch * EPOCH_MS) / HALF_LIFE_MS)
 
     distinct = [place for n, place in enumerate(newest_first) if place[0] not in dict(newest_first[:n])]
-    paths: dict[str, dict[Path, float]] = {}
-    near: dict[str, dict[str, float]] = {}
-    total: dict[str, float] = {}
+    first: dict[str, dict[str, float]] = {}
     for p, (i, t_p) in enumerate(distinct):
         if p > 9 or i not in rows:
             continue
         r_p = (p + 1) ** -1.5 * math.exp(-abs(now - t_p) / 900_000)
-        m_i = read(rows[i].mass, rows[i])
+        m_i = read(rows[i].mass, rows[i], now)
         for j, stored in rows[i].weights.items():
-            a_ij = read(stored, rows[i]) / (m_i + 5)
-            paths.setdefault(j, {})[i, None] = r_p * a_ij**0.6
-            total[j] = total.get(j, 0.0) + r_p * a_ij**0.6
-            near.setdefault(j, {})[i] = r_p ** (1 / 0.6) * a_ij
-    assert len(near) <= 32
-    for k, of_k in near.items():
+            first.setdefault(j, {})[i] = r_p * (read(stored, rows[i], now) / (m_i + 5)) ** 0.6
+    assert len(first) <= 16
+    total = {j: sum(of_j.values()) for j, of_j in first.items()}
+    paths: dict[str, dict[Path, float]] = {
+        j: {(i, None): part for i, part in of_j.items()} for j, of_j in first.items()
+    }
+    for k, of_k in first.items():
         for j, stored in rows[k].weights.items() if k in rows else ():
-            part = (0.8 * sum(of_k.values()) * stored / rows[k].mass) ** 0.6
+            part = sum(of_k.values()) * (0.8 * stored / rows[k].mass) ** 0.6
             total[j] = total.get(j, 0.0) + part
             for i, share in of_k.items():
                 if share >= max(of_k.values()) * (1 - 1e-9):
                     paths.setdefault(j, {})[i, k] = part
     scores = {}
     for j in paths.keys() - excluded:
-        n_j = read(rows[j].events, rows[j]) if j in rows else 0.0
-        l_j = read(rows[j].recent, rows[j], SLOW.trend_speed) if j in rows else 0.0
+        n_j = read(rows[j].events, rows[j], hour) if j in rows else 0.0
+        l_j = read(rows[j].recent, rows[j], hour, SLOW.trend_speed) if j in rows else 0.0
         trend_j = (min(1, l_j / n_j) if n_j else 0.0) + 0.02
         scores[j] = total[j] * (n_j + 5) ** -0.25 * trend_j**0.2, paths[j]
     return scores
@@ -148,6 +149,46 @@ def test_counts_are_read_as_of_the_query() -> None:
     assert after[0].score == pytest.approx(FIRST / 2 * 0.877_406, rel=1e-5)
 
 
+def test_an_item_s_own_arrivals_are_read_as_of_the_beginning_of_the_hour() -> None:
+    # Until the hour is over the 22 arrivals count as they did when it began: 27^-0.25; then as 11: 16^-0.25.
+    rows = {"tea": row({"cup": 8.0}, mass=22.0), "cup": row({}, events=22.0)}
+    for time_ms, popularity in ((HOUR_MS - 1, 0.438_691), (HOUR_MS, 0.5), (2 * HOUR_MS - 1, 0.5)):
+        candidate = rank(rows, [("tea", time_ms)], {"tea"}, time_ms, PARAMETERS)[0]
+        first = (8 / (22 + 5 * 2 ** (time_ms / HALF_LIFE_MS))) ** 0.6
+        assert candidate.score == pytest.approx(first * popularity * OLD_FASHIONED, rel=1e-5)
+
+
+def test_what_is_recent_is_read_as_of_the_beginning_of_the_hour() -> None:
+    # All are recent, 1.02^0.2, until the hour is over; then half of them: 0.52^0.2.
+    rows = {"tea": TO_CUP, "cup": row({}, events=22.0, recent=11 * 2.0**29)}
+    before, after = (rank(rows, [("tea", t)], {"tea"}, t, PARAMETERS)[0].score for t in (HOUR_MS - 1, HOUR_MS))
+    assert after / before == pytest.approx(0.5 * 0.877_406 / (0.438_691 * 1.003_968), rel=1e-5)
+
+
+def test_the_hour_is_one_of_the_clock_whatever_the_half_life() -> None:
+    slower = replace(PARAMETERS, half_life_ms=2 * HOUR_MS)
+    rows = {"tea": TO_CUP, "cup": row({}, events=22.0)}
+
+    def popularity(hours: float) -> float:
+        # Beside an item without a row, whose popularity is 5^-0.25, and its trend as the cup's: nothing is recent.
+        time_ms = round(hours * HOUR_MS)
+        scores = [rank(each, [("tea", 0)], {"tea"}, time_ms, slower)[0].score for each in (rows, {"tea": TO_CUP})]
+        return scores[0] / scores[1] * 5**-0.25
+
+    # 22, 22 / √2 and 11 arrivals, and five: 27^-0.25, 20.556349^-0.25, 16^-0.25
+    assert [popularity(hours) for hours in (0, 0.9999, 1, 1.9999, 2, 2.9999)] == pytest.approx(
+        [0.438_691, 0.438_691, 0.469_638, 0.469_638, 0.5, 0.5], rel=1e-5
+    )
+
+
+def test_the_prior_is_read_as_of_the_time_that_it_is_asked_for() -> None:
+    of = row({}, events=22.0, recent=11 * 2.0**30)
+    # 11 arrivals, all of them recent; two minutes later what is recent has halved, and the rest lost 2.3 %
+    assert prior(of, HOUR_MS, PARAMETERS) == pytest.approx(0.5 * 1.003_968, rel=1e-5)
+    assert prior(of, HOUR_MS + HOUR_MS // 30, PARAMETERS) == pytest.approx(0.501_982 * 0.881_315, rel=1e-5)
+    assert prior(None, HOUR_MS, PARAMETERS) == pytest.approx(NEW, rel=1e-5)
+
+
 def test_an_item_seen_fifteen_minutes_ago_leads_to_a_score_smaller_by_e() -> None:
     rows = {"tea": row({"cup": 4.0})}
     fresh, aged = (rank(rows, [("tea", t)], {"tea"}, 0, PARAMETERS)[0].score for t in (0, -900_000))
@@ -198,8 +239,8 @@ def test_without_positions_or_rows_there_is_no_candidate() -> None:
 # -- the second hop, by hand: cup is one away from tea, and half of cup's row leads to the saucer
 
 TO_SAUCER = row({"saucer": 3.0}, mass=6.0)
-#: 0.1^0.6, from 0.8 · 1/4 · 3/6.
-HOP = 0.251_189
+#: 0.4^0.6, from 0.8 · 3/6, and that of what leads to the cup: 0.1^0.6.
+SHARE, HOP = 0.577_080, 0.251_189
 
 
 def found(
@@ -251,18 +292,50 @@ def test_two_ways_count_twice_and_of_equal_ones_the_smaller_id_is_named() -> Non
 
 
 def test_a_way_over_an_older_item_counts_like_that_item() -> None:
-    # u = (2^-1.5)^(1/0.6), so that its compression is 2^-1.5
+    # F of the cup is 2^-1.5 of what it is for the newest item.
     newest = found({"tea": TO_CUP, "cup": TO_SAUCER}, "tea")["saucer"].score
     second = found({"tea": TO_CUP, "cup": TO_SAUCER}, "pot", "tea")["saucer"].score
     assert second / newest == pytest.approx(2**-1.5)
 
 
 def test_several_session_items_bring_a_neighbour_nearer_and_the_one_that_does_most_is_the_anchor() -> None:
-    # u = (1 + 2^-2.5) / 4 = 0.294194; (0.8 · 0.294194 / 2)^0.6 = 0.276960
+    # F of the cup is (1 + 2^-1.5) · 0.435275 = 0.589168; times 0.4^0.6: 0.339998.
     saucer = found({"tea": TO_CUP, "pot": TO_CUP, "cup": TO_SAUCER}, "tea", "pot")["saucer"]
-    assert saucer == Candidate("saucer", pytest.approx(0.276_960 * NEW, rel=1e-5), None, ("tea", "cup"))
+    assert saucer == Candidate("saucer", pytest.approx(0.339_998 * NEW, rel=1e-5), None, ("tea", "cup"))
+    # (0.1 / 5.1)^0.6 = 0.094506 and 2^-1.5 · 0.435275 = 0.153893
     saucer = found({"tea": row({"cup": 0.1}), "pot": TO_CUP, "cup": TO_SAUCER}, "tea", "pot")["saucer"]
-    assert saucer.path == ("pot", "cup")
+    assert saucer == Candidate("saucer", pytest.approx(0.248_399 * SHARE * NEW, rel=1e-5), None, ("pot", "cup"))
+
+
+def test_of_session_items_that_do_as_much_for_a_neighbour_the_newer_is_the_anchor() -> None:
+    flat = replace(PARAMETERS, query_place_exponent=0.0)
+    rows = {"tea": TO_CUP, "pot": TO_CUP, "cup": TO_SAUCER}
+    assert found(rows, "tea", "pot", parameters=flat)["saucer"].path == ("tea", "cup")
+    assert found(rows, "pot", "tea", parameters=flat)["saucer"].path == ("pot", "cup")
+
+
+def test_ways_over_different_items_from_different_session_items_add_up() -> None:
+    # From tea over the cup 0.251189; from the pot 2^-1.5 · (1/4)^0.6 · (0.8 / 8)^0.6 = 0.153893 · 0.251189 = 0.038656.
+    rows = {"tea": TO_CUP, "cup": TO_SAUCER, "pot": row({"mug": 4.0}, mass=11.0), "mug": row({"saucer": 1.0}, mass=8.0)}
+    saucer = found(rows, "tea", "pot")["saucer"]
+    assert saucer == Candidate("saucer", pytest.approx(0.289_845 * NEW, rel=1e-5), None, ("tea", "cup"))
+
+
+def test_the_second_hop_starts_from_the_first_hop_s_sum_alone() -> None:
+    # The bowl, which is passed through before it, leads to the cup too: that makes no way over the cup worth more.
+    bowl = row({"cup": 6.0, "plate": 2.0})
+    rows = {"tea": row({"cup": 4.0, "bowl": 4.0}, mass=11.0), "bowl": bowl, "cup": TO_SAUCER}
+    reached = found(rows, "tea")
+    # 0.8 · 6/8 = 0.6: 0.435275 · (1 + 0.736022) = 0.755647
+    assert reached["cup"].score == pytest.approx(0.755_647 * NEW, rel=1e-5)
+    assert reached["saucer"].score == pytest.approx(HOP * NEW, rel=1e-5)
+
+
+def test_the_share_of_a_way_is_of_the_whole_row_and_without_a_prior() -> None:
+    # 0.8 · 0.3 / 0.6, as for TO_SAUCER, of a row that is thin, and of one whose other neighbours were dropped.
+    for mass, weight in ((0.6, 0.3), (600.0, 300.0)):
+        saucer = found({"tea": TO_CUP, "cup": row({"saucer": weight}, mass=mass)}, "tea")["saucer"]
+        assert saucer.score == pytest.approx(HOP * NEW, rel=1e-5)
 
 
 def test_a_session_item_may_be_passed_through() -> None:
@@ -305,18 +378,19 @@ def test_only_so_many_neighbours_are_passed_through_the_nearest_first() -> None:
     assert found(rows, "tea").keys() == {"near", "far", "y", "x"}
 
 
-def test_thirty_two_neighbours_are_passed_through_and_of_equally_near_ones_the_smaller_ids() -> None:
-    names = [f"{n:02}" for n in range(33)]
+def test_sixteen_neighbours_are_passed_through_and_of_equally_near_ones_the_smaller_ids() -> None:
+    names = [f"{n:02}" for n in range(17)]
     rows = {"tea": row({f"via-{n}": 1.0 for n in reversed(names)})}
     rows |= {f"via-{n}": row({f"end-{n}": 1.0}) for n in names}
     reached = found(rows, "tea", excluded={"tea", *(f"via-{n}" for n in names)})
-    assert reached.keys() == {f"end-{n}" for n in names[:32]}
+    assert reached.keys() == {f"end-{n}" for n in names[:16]}
 
 
 def test_the_neighbours_nearest_to_the_whole_session_are_passed_through() -> None:
-    # Of equal recency "both" is three quarters as near as "one" to tea, and as "two" to pot: to both of them nearest.
+    # Of equal recency "both" weighs two fifths of "one" beside tea, and of "two" beside pot. After the compression that
+    # is 0.4^0.6 = 0.577 of it, and twice that is nearest: it is ways that count.
     flat = replace(PARAMETERS, query_place_exponent=0.0, hop_neighbours=1)
-    rows = {"tea": row({"both": 3.0, "one": 4.0}), "pot": row({"both": 3.0, "two": 4.0})}
+    rows = {"tea": row({"both": 2.0, "one": 5.0}), "pot": row({"both": 2.0, "two": 5.0})}
     rows |= {"both": row({"x": 1.0}), "one": row({"y": 1.0}), "two": row({"z": 1.0})}
     assert found(rows, "tea", "pot", parameters=flat).keys() == {"both", "one", "two", "x"}
 
@@ -324,11 +398,18 @@ def test_the_neighbours_nearest_to_the_whole_session_are_passed_through() -> Non
 # -- how many
 
 
+def test_the_second_hop_goes_to_the_heaviest_of_each_row_ties_by_id() -> None:
+    rows = {"tea": row({"cup": 1.0, "pot": 1.0})}
+    rows |= {"cup": row({"b": 2.0, "a": 2.0, "c": 2.0, "d": 3.0}), "pot": row({"e": 0.1})}
+    two = replace(PARAMETERS, hop_row_size=2)
+    assert found(rows, "tea", parameters=two).keys() == {"cup", "pot", "a", "d", "e"}
+
+
 def test_the_sixty_four_best_candidates_come_out() -> None:
     rows = {"tea": row({f"item-{n:02}": 1.0 + n for n in range(40)})}
     rows["item-39"] = row({f"end-{n:02}": 1.0 + n for n in range(40)})
     everything = rank(rows, [("tea", 0)], {"tea"}, 0, replace(PARAMETERS, candidates_max=1_000))
-    assert len(everything) == 80
+    assert len(everything) == 40 + PARAMETERS.hop_row_size
     assert rank(rows, [("tea", 0)], {"tea"}, 0, PARAMETERS) == everything[:64]
 
 

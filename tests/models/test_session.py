@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.hashing import hash64
 from models.parameters import Parameters
 from models.records import ADD, CLEAR, REMOVE, Event, Kind, Line
 from models.session import Offer, Session, admit, arrive, change_cart, is_forgotten, own_items
@@ -30,6 +31,10 @@ def order(event_id: str, time: int, order_id: str, *items: str) -> Event:
 
 def cart(action: str, *lines: Line, kind: Kind = "add-to-cart") -> Event:
     return Event(kind, "e", "s", 0, "cart", lines, action=action)
+
+
+def hashes(*ids: str) -> list[int]:
+    return [hash64(each.encode()) for each in ids]
 
 
 def opened(*times: int) -> Session:
@@ -122,7 +127,7 @@ def test_the_last_three_event_ids_are_remembered_and_the_fourth_last_is_not() ->
     session = opened(1, 2, 3)
     assert admit(session, browse("at-1", 4), PARAMETERS)[1] == "duplicate"
     session = opened(1, 2, 3, 4)
-    assert list(session.event_ids) == ["at-2", "at-3", "at-4"]
+    assert list(session.event_ids) == hashes("at-2", "at-3", "at-4")
     assert admit(session, browse("at-1", 4), PARAMETERS)[1] == "joined"
 
 
@@ -131,7 +136,34 @@ def test_the_last_two_order_ids_are_remembered_and_the_third_last_is_not() -> No
     for number in (1, 2, 3):
         session, _ = admit(session, order(f"e{number}", 0, f"o{number}", "tea"), PARAMETERS)
     assert session is not None
-    assert list(session.order_ids) == ["o2", "o3"]
+    assert list(session.order_ids) == hashes("o2", "o3")
+
+
+def test_what_is_remembered_of_an_id_is_the_hash_of_its_utf_8() -> None:
+    session, _ = admit(None, order("tea", 0, "é", "cup"), PARAMETERS)
+    # FNV-1a and fmix64 of 74 65 61, and of c3 a9
+    assert session.event_ids == {2_832_323_483_873_672_289: None}
+    assert session.order_ids == {-7_109_551_338_664_069_573: None}
+
+
+def test_an_event_id_is_not_taken_for_an_order_id() -> None:
+    session, _ = admit(None, order("one", 0, "other", "tea"), PARAMETERS)
+    assert admit(session, order("other", 0, "one", "tea"), PARAMETERS)[1] == "joined"
+
+
+def test_an_event_without_an_order_remembers_none() -> None:
+    session = opened(1, 2)
+    assert session.order_ids == {}
+    assert admit(session, order("e", 2, "", "tea"), PARAMETERS)[1] == "joined"
+    assert list(session.order_ids) == hashes("")
+
+
+def test_of_one_session_two_ids_of_one_hash_are_one() -> None:
+    # A known collision of FNV-1a. By chance it takes some 10^16 sessions of 64 ids to see one.
+    session, _ = admit(None, browse("8yn0iYCKYHlIj4-BwPqk", 0), PARAMETERS)
+    assert admit(session, browse("GReLUrM4wMqfg9yzV3KQ", 0), PARAMETERS)[1] == "duplicate"
+    other, fate = admit(None, browse("GReLUrM4wMqfg9yzV3KQ", 0), PARAMETERS)
+    assert (fate, list(other.event_ids)) == ("opened", list(session.event_ids))
 
 
 # -- forgetting
@@ -263,13 +295,24 @@ def test_a_cart_holds_what_a_plain_count_holds(changes: list[tuple[str, str, int
     assert session.cart == {item: held for item, held in count.items() if held}
 
 
+@given(st.lists(st.sampled_from(["e1", "e2", "e3", "é", "😀", "", "e10"]), max_size=25))
+def test_a_repeat_is_known_as_if_the_ids_themselves_were_remembered(ids: list[str]) -> None:
+    session, remembered = opened(0), ["at-0"]
+    for event_id in ids:
+        session, fate = admit(session, browse(event_id, 0), PARAMETERS)
+        assert (fate == "duplicate") == (event_id in remembered)
+        if fate != "duplicate":
+            remembered = [*remembered, event_id][-3:]
+        assert list(session.event_ids) == hashes(*remembered)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["e1", "e2", "e3", "e4", "e5"]), st.integers(0, 600)), max_size=25))
 def test_a_session_spans_its_events_and_remembers_only_its_newest_ids(events: list[tuple[str, int]]) -> None:
     session = None
     for event_id, time in events:
         session, fate = admit(session, browse(event_id, time), PARAMETERS)
         assert session.started <= session.last
-        assert event_id in session.event_ids
+        assert hash64(event_id.encode()) in session.event_ids
         assert len(session.event_ids) <= PARAMETERS.event_ids_max
         if fate in ("joined", "opened"):
             assert session.started <= time <= session.last
@@ -284,4 +327,5 @@ def test_a_row_survives_encoding_with_its_order() -> None:
     session.judged["c"] = 5
     same = msgspec.msgpack.decode(msgspec.msgpack.encode(session), type=Session)
     assert same == session
-    assert (list(same.seen), list(same.cart), list(same.event_ids)) == (["b", "a"], ["b", "a"], ["at-0", "at-5"])
+    assert (list(same.seen), list(same.cart)) == (["b", "a"], ["b", "a"])
+    assert list(same.event_ids) == hashes("at-0", "at-5")

@@ -1,5 +1,6 @@
 """The fold of session events: the same effects on every replay, each once, and no item a session has already."""
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
 from itertools import pairwise
@@ -13,15 +14,27 @@ from models.attribution import Outcome
 from models.cooccurrence import TOTALS, Increment, Row
 from models.coverage import Chain, Packed, Span
 from models.decay import epoch_of, growth
+from models.errors import InvariantError
 from models.evidence import Evidence
-from models.kpi import Tally
+from models.hashing import hash64
+from models.kpi import Tally, summed
 from models.ladder import Query, SuggestedItem
 from models.parameters import DEFAULTS, Parameters
-from models.records import ADD, CLEAR, REMOVE, Event, Kind, Line
+from models.records import ADD, CLEAR, KINDS, REMOVE, TIME_MAX_MS, TIME_MIN_MS, Event, Kind, Line
 from models.rows import PlainRows, Rows
 from models.session import Offer, Session, is_forgotten
 from models.shard import Shard
-from models.suggesting import Effects, EventEntry, SessionShard, Suggestion, advance, query, suggest, suggestion_id
+from models.suggesting import (
+    Effects,
+    EventEntry,
+    SessionShard,
+    Suggestion,
+    advance,
+    origin_partition,
+    query,
+    suggest,
+    suggestion_id,
+)
 
 MINUTE = 60_000
 GAP = DEFAULTS.session_gap_ms
@@ -202,14 +215,76 @@ def test_an_empty_record_moves_the_position_alone() -> None:
 # -- ids
 
 
-def test_the_suggestion_id_is_a_function_of_the_input_record_and_its_ids() -> None:
+@pytest.mark.parametrize(("kind", "digit"), [("browse", "0"), ("add-to-cart", "1"), ("orders", "2")])
+def test_the_suggestion_id_names_the_input_record(kind: Kind, digit: str) -> None:
+    # 1 767 607 200 000 ms are 19b8d996900 hexadecimal; 4 095 is fff.
+    found = suggestion_id(event("e1", 0, "tea", kind=kind), f"{kind}-17", 4_095)
+    assert found == "019b8d996900" + digit + "00011" + "00000000000fff"
+    assert len(found) == 32
+
+
+def test_the_suggestion_id_is_a_function_of_the_input_record_alone() -> None:
     first = suggestion_id(event("e1", 0, "tea", session="s1"), "browse-0", 7)
-    assert first == suggestion_id(event("e1", 99, "pot", session="s1"), "browse-0", 7)
-    assert len(first) == 32
-    assert first != suggestion_id(event("e2", session="s1"), "browse-0", 7)
-    assert first != suggestion_id(event("e1", session="s2"), "browse-0", 7)
-    assert first != suggestion_id(event("e1", session="s1"), "browse-1", 7)
-    assert first != suggestion_id(event("e1", session="s1"), "browse-0", 8)
+    assert first == suggestion_id(event("e2", 0, "pot", session="s2"), "browse-0", 7)
+    assert first != suggestion_id(event("e1", 1, "tea", session="s1"), "browse-0", 7)
+    assert first != suggestion_id(event("e1", 0, "tea", session="s1", kind="orders"), "orders-0", 7)
+    assert first != suggestion_id(event("e1", 0, "tea", session="s1"), "browse-1", 7)
+    assert first != suggestion_id(event("e1", 0, "tea", session="s1"), "browse-0", 8)
+
+
+#: Any input record: kind, partition, offset, and the time of its event, as far as the door lets it in.
+_records = st.tuples(
+    st.sampled_from(KINDS),
+    st.sampled_from([0, 1, 9, 10, 16, 99_999, 2**20 - 1]) | st.integers(0, 2**20 - 1),
+    st.sampled_from([0, 1, 16, 2**56 - 1]) | st.integers(0, 2**56 - 1),
+    st.sampled_from([TIME_MIN_MS, TIME_MAX_MS - 1]) | st.integers(TIME_MIN_MS, TIME_MAX_MS - 1),
+)
+
+
+def id_of_record(kind: Kind, partition: int, offset: int, time_ms: int) -> str:
+    return suggestion_id(event("e1", time_ms - START, "tea", kind=kind), f"{kind}-{partition}", offset)
+
+
+@given(_records)
+def test_a_suggestion_id_is_32_digits_that_its_record_can_be_read_from(record: tuple[Kind, int, int, int]) -> None:
+    kind, partition, offset, time_ms = record
+    found = id_of_record(*record)
+    assert re.fullmatch(r"[0-9a-f]{32}", found)
+    assert [int(part, 16) for part in (found[:12], found[12], found[13:18], found[18:])] == [
+        time_ms,
+        KINDS.index(kind),
+        partition,
+        offset,
+    ]
+
+
+@given(one=_records, other=_records)
+def test_suggestion_ids_are_equal_for_the_same_record_alone_and_stand_in_the_order_of_time(
+    one: tuple[Kind, int, int, int], other: tuple[Kind, int, int, int]
+) -> None:
+    ids, times = (id_of_record(*one), id_of_record(*other)), (one[-1], other[-1])
+    assert (ids[0] == ids[1]) == (one == other)
+    if times[0] != times[1]:
+        assert (ids[0] < ids[1]) == (times[0] < times[1])
+
+
+@given(one=_records, other=_records)
+def test_events_of_one_time_have_ids_of_their_own(
+    one: tuple[Kind, int, int, int], other: tuple[Kind, int, int, int]
+) -> None:
+    same_time = (*other[:3], one[3])
+    assert (id_of_record(*one) == id_of_record(*same_time)) == (one == same_time)
+
+
+@pytest.mark.parametrize(("origin", "partition"), [("browse-0", 0), ("add-to-cart-3", 3), ("orders-123", 123)])
+def test_an_origin_is_named_after_its_partition(origin: str, partition: int) -> None:
+    assert origin_partition(origin) == partition
+
+
+@pytest.mark.parametrize("origin", ["", "browse", "browse-", "browse-x", "browse-03", "browse-٣", "browse-1048576"])
+def test_an_origin_that_is_named_after_no_partition_is_said_in_one_sentence(origin: str) -> None:
+    with pytest.raises(InvariantError, match=f"comes from {origin!r}, which is no partition of an input"):
+        origin_partition(origin)
 
 
 def test_a_retry_of_a_forgotten_session_has_a_suggestion_of_its_own() -> None:
@@ -218,12 +293,6 @@ def test_a_retry_of_a_forgotten_session_has_a_suggestion_of_its_own() -> None:
     fold(event("e2", RETENTION + 1, "pot", session="r"))
     again = fold(event("e1", 0, "tea"))
     assert only(first).suggestion_id != only(again).suggestion_id
-
-
-def test_ids_that_read_alike_when_joined_give_different_suggestions() -> None:
-    pairs = [("s", "1e1"), ("s1", "e1"), ("s1e", "1"), ("1:s", "e1"), ("", "s1e1")]
-    ids = {suggestion_id(event(event_id, session=session), "browse-0", 7) for session, event_id in pairs}
-    assert len(ids) == len(pairs)
 
 
 # -- repeats
@@ -621,7 +690,7 @@ def test_a_forgotten_session_counts_as_absent_even_while_its_row_is_there() -> N
 def test_a_forgotten_row_behind_one_that_is_kept_counts_as_absent() -> None:
     fold = Fold()
     fold.shard.load("kept", Session(START + RETENTION, START + RETENTION))
-    fold.shard.load("s", Session(START, START, event_ids={"e1": None}))
+    fold.shard.load("s", Session(START, START, event_ids={hash64(b"e1"): None}))
     fold(other("o1", RETENTION + 1))
     assert "s" in fold.shard.rows
     assert len(fold(event("e1", 0, "tea")).suggestions) == 1
@@ -647,9 +716,39 @@ def test_an_item_that_was_offered_and_is_bought_is_an_outcome_with_its_revenue()
     assert (outcome.suggestion_id, outcome.item_id, outcome.rank) == (only(shown).suggestion_id, "cup", 1)
     assert (outcome.stage, outcome.moment, outcome.seconds_since) == ("ordered", "browse", 60.0)
     assert effects.tallies == [
-        Tally(START + MINUTE, "order", suggestions=1),
         Tally(START + MINUTE, "browse", ordered=1, accepted=1, revenue=(("EUR", 25_000),)),
+        Tally(START + MINUTE, "order", suggestions=1),
     ]
+
+
+def test_the_tallies_of_a_record_are_summed_by_window_and_moment() -> None:
+    assert START % MINUTE == 0 and DEFAULTS.kpi_window_ms == MINUTE
+    effects = Fold()(
+        event("e1", 0, "tea"),
+        event("e2", MINUTE, "cup"),
+        event("e3", 1, "cup", kind="add-to-cart"),
+        event("e4", MINUTE - 1, kind="add-to-cart", action=CLEAR, session="r"),
+        order("e5", MINUTE + 1, "o1", "cup", price=2.5),
+        order("e6", MINUTE + 2, "o2", "tea", price=1.5),
+    )
+    # The cup was offered with e1: e2 views it, e3 adds it, e5 orders it. Nobody offered the tea.
+    assert [(outcome.stage, outcome.item_id) for outcome in effects.outcomes] == [
+        ("viewed", "cup"),
+        ("added", "cup"),
+        ("ordered", "cup"),
+    ]
+    assert effects.tallies == [
+        Tally(START, "browse", suggestions=1, added=1),
+        Tally(START, "cart", suggestions=2, empty=1),
+        Tally(START + MINUTE, "browse", suggestions=1, viewed=1, ordered=1, accepted=1, revenue=(("EUR", 25_000),)),
+        Tally(START + MINUTE, "order", suggestions=2),
+    ]
+
+
+def test_the_tallies_of_two_records_are_not_summed() -> None:
+    fold = Fold()
+    both = [fold(event("e1", 0, "tea")).tallies, fold(event("e2", 0, "tea")).tallies]
+    assert both == [[Tally(START, "browse", suggestions=1)]] * 2
 
 
 def test_an_event_never_accepts_its_own_suggestion() -> None:
@@ -743,7 +842,7 @@ _kinds: list[Kind] = ["browse", "add-to-cart", "orders"]
 _steps = st.sampled_from(
     [0, 1, MINUTE, MINUTE, 5 * MINUTE, -2 * MINUTE, GAP, GAP + 1, -GAP - 1, RETENTION + 1, -RETENTION]
 )
-_ORIGINS = ["browse-0", "orders-0"]
+_ORIGINS = ["browse-0", "browse-1"]
 
 
 def id_in_pack(events: list[Event], number: int) -> str:
@@ -784,7 +883,7 @@ def events_of(draw: st.DrawFn, steps: st.SearchStrategy[int] = _steps) -> list[E
 
 
 class Replayed(msgspec.Struct):
-    """All effects of a log, and the sessions that are not forgotten at its end."""
+    """All effects of a log, its tallies summed by window, and the sessions that are not forgotten at its end."""
 
     increments: list[tuple[int, int, Increment]] = msgspec.field(default_factory=list)
     suggestions: list[Suggestion] = msgspec.field(default_factory=list)
@@ -822,7 +921,8 @@ def replay(
         result.increments += effects.increments
         result.suggestions += [suggestion for suggestion, _, _ in effects.suggestions]
         result.outcomes += effects.outcomes
-        result.tallies += effects.tallies
+        assert effects.tallies == summed(effects.tallies)
+        result.tallies = summed([*result.tallies, *effects.tallies])
     result.sessions = {
         key: msgspec.msgpack.encode(session)
         for key, session in shard.rows.items()

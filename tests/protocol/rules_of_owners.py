@@ -8,11 +8,10 @@ from typing import Any
 from simulated_disk import WriteBatch
 from switch import Switch, replaced
 
-import models.session
-import models.suggesting
 import streams.agents.suggest
 import streams.stage
-from models.records import Event
+from models.kernel.suggesting import DenseSuggesting
+from models.layout.sessions import encode
 from models.session import Session
 from models.shard import Shard
 from streams.agents.suggest import Suggest
@@ -198,18 +197,24 @@ def overlook_jumps() -> AbstractContextManager[None]:
 
 def judge_at_once() -> AbstractContextManager[None]:
     """Send outcomes and tallies before the suggestion that they judge is acknowledged."""
-    publish = Outbox.publish
+    publish = Outbox.publish_many
 
-    def at_once(self: Outbox, topic: str, partition: int, messages: Any, after: Awaitable[Any] | None = None) -> Any:
-        return publish(self, topic, partition, messages)
+    def at_once(self: Outbox, *message: Any, after: Awaitable[Any] | None = None) -> Any:
+        return publish(self, *message)
 
-    return replaced(Outbox, "publish", at_once)
+    return replaced(Outbox, "publish_many", at_once)
 
 
 def number_suggestions() -> AbstractContextManager[None]:
     """Give a suggestion another id whenever it is made."""
-    numbers = count()
-    return replaced(models.suggesting, "suggestion_id", lambda *_: f"suggestion-{next(numbers)}")
+    numbers = count(1)
+    make_batch = DenseSuggesting._batch
+
+    def from_elsewhere(self: DenseSuggesting, records: Any) -> Any:
+        batch, *rest = make_batch(self, records)
+        return batch._replace(origins=batch.origins + next(numbers)), *rest
+
+    return replaced(DenseSuggesting, "_batch", from_elsewhere)
 
 
 # -- 8: client retries, and ingest's mark
@@ -218,9 +223,16 @@ def number_suggestions() -> AbstractContextManager[None]:
 def forget_ids(field: str) -> Switch:
     """Have a session forget what was sent before."""
 
-    def admit(session: Session | None, event: Event, parameters: Any) -> Any:
-        if session is not None:
-            getattr(session, field).clear()
-        return models.session.admit(session, event, parameters)
+    serve = DenseSuggesting.serve
 
-    return lambda: replaced(models.suggesting, "admit", admit)
+    def forget_and_serve(self: DenseSuggesting, records: Any, *rest: Any) -> Any:
+        sessions = self.sessions
+        for partition in {record.partition for record in records}:
+            for key in list(sessions.ids(partition)):
+                session = sessions.get(key)
+                assert session is not None
+                getattr(session, field).clear()
+                sessions.load(partition, [(key.encode(), encode(session))])
+        return serve(self, records, *rest)
+
+    return lambda: replaced(DenseSuggesting, "serve", forget_and_serve)

@@ -1,26 +1,26 @@
 """Switches for rules 1 to 4: coverage, chains, fail-stop and flush."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 from faust.types import TP
 from switch import Switch, replaced
 
-import streams.agents.suggest
-import streams.stage
 from models.coverage import NOTHING_SENT, Chain, Span, Watermarks
+from models.door import Origin
 from models.session import Session
 from models.shard import Shard
 from streams.agents.ingest import Ingest
 from streams.agents.suggest import Suggest
-from streams.outbox import Outbox, Published
+from streams.outbox import Outbox
 from streams.pipeline import Pipeline
 from streams.store import Store
-from streams.wire import MARK_KEY, Mark
+from streams.wire import MARK_KEY, PACKED_PAIRS, Mark
 
 __all__ = [
     "admit_by",
@@ -60,7 +60,25 @@ def apply_repeats(watermark: int, span: Span) -> int | None:
     return span.start if span.start <= watermark else None
 
 
-def apply_gaps(watermark: int, span: Span) -> int | None:
+def apply_gaps() -> AbstractContextManager[None]:
+    """Apply what comes after a gap; an outbox that had several batches of a lane on their way would make gaps."""
+    send = Outbox._send
+
+    async def send_on(self: Outbox, lane: Any) -> None:
+        if lane.jobs:
+            await send(self, lane)
+        if lane.jobs and lane.jobs[0].after is None:
+            self._ready.append(lane)
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        with admit_by(_admit_gaps)(), replaced(Outbox, "_send", send_on):
+            yield
+
+    return both()
+
+
+def _admit_gaps(watermark: int, span: Span) -> int | None:
     return watermark if span.end > watermark else None
 
 
@@ -74,20 +92,19 @@ def drop_overlaps(watermark: int, span: Span) -> int | None:
 
 def split_offsets() -> AbstractContextManager[None]:
     """Send what one origin offset holds for one target in two records, each of which claims to hold all of it."""
-    publish = Outbox.publish
+    publish = Outbox.publish_many
 
-    def split(self: Outbox, topic: str, partition: int, messages: Sequence[Any], after: Any = None) -> Any:
-        codec = streams.agents.suggest.PACKED_PAIRS
-        if topic == "pairs":
-            packed = codec.decode(messages[0].value)
-            middle = len(packed.entries) // 2
-            for entries in (packed.entries[:middle], packed.entries[middle:]):
-                half = messages[0]._replace(value=codec.encode(msgspec.structs.replace(packed, entries=entries)))
-                published = publish(self, topic, partition, [half], after)
-            return published
-        return publish(self, topic, partition, messages, after)
+    def split(self: Outbox, topic: str, partition: int, keys: Any, values: Any, *rest: Any, **further: Any) -> Any:
+        if topic != "pairs":
+            return publish(self, topic, partition, keys, values, *rest, **further)
+        packed = PACKED_PAIRS.decode(values[0])
+        middle = len(packed.entries) // 2
+        for entries in (packed.entries[:middle], packed.entries[middle:]):
+            half = PACKED_PAIRS.encode(msgspec.structs.replace(packed, entries=entries))
+            published = publish(self, topic, partition, keys, [half], *rest, **further)
+        return published
 
-    return replaced(Outbox, "publish", split)
+    return replaced(Outbox, "publish_many", split)
 
 
 # -- 2: the chain goes on
@@ -100,9 +117,12 @@ def break_chains(*, door: bool, suggest: bool) -> Iterator[None]:
 
     async def resume_door(self: Ingest, assigned: Any) -> Any:
         positions = await resume_ingest(self, assigned)
-        for origin, position in self._positions.items():
-            ends = dict.fromkeys(range(self.context.partitions), position - 1)
-            self._chains[origin] = Chain(self._chains[origin].origin, ends)
+        chains: dict[Origin, Chain] = {}
+        for tp, position in positions.items():
+            ends = dict.fromkeys(range(self.context.partitions), (position or 0) - 1)
+            origin = (self._kinds[tp.topic], tp.partition)
+            chains[origin] = Chain(f"{origin[0]}-{origin[1]}", ends)
+        self._take_up(chains, positions)
         return positions
 
     async def resume_suggest(self: Suggest, shard: Shard[Session], mark: Mark | None, *rest: Any) -> None:
@@ -124,22 +144,15 @@ def break_chains(*, door: bool, suggest: bool) -> Iterator[None]:
 def go_on_after_failure() -> AbstractContextManager[None]:
     """Take a send that has failed for one that has not."""
 
-    async def drain(self: Outbox, lane: tuple[str, int]) -> None:
-        jobs = self._lanes[lane]
-        try:
-            while jobs:
-                if jobs[0].after is not None:
-                    await jobs[0].after
-                taken = self._take(jobs)
-                try:
-                    await self._send(lane, taken)
-                except Exception:  # noqa: BLE001  the rule that is off
-                    for job in taken:
-                        job.acknowledged.set_result(Published(0, 0))
-        finally:
-            del self._tasks[lane]
+    acknowledge = Outbox._acknowledge
 
-    return replaced(Outbox, "_drain", drain)
+    def overlook(self: Outbox, lane: Any, parts: Any, sent: "asyncio.Future[Any]") -> None:
+        if not sent.cancelled() and sent.exception() is not None:
+            sent = asyncio.get_running_loop().create_future()
+            sent.set_result(SimpleNamespace(offset=0))
+        acknowledge(self, lane, parts, sent)
+
+    return replaced(Outbox, "_acknowledge", overlook)
 
 
 # -- 4: the flush

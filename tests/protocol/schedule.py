@@ -10,7 +10,7 @@ import msgspec
 from aiokafka.errors import KafkaTimeoutError, ProducerFenced
 from cluster import Cluster
 from quiet_loop import QuietLoop, run_quietly
-from simulated_disk import WriteBatch
+from simulated_disk import ReadOptions, WriteBatch
 from simulated_worker import SimulatedWorker
 from steps import TOPICS, Slot, Steps
 from truth import Logs, differences, folded_pairs
@@ -177,7 +177,9 @@ class _Schedule(Steps):
 def _in_small(cluster: Cluster) -> Iterator[None]:
     """Have Sidecart's store write into memory, and its stages ask the cluster in small for what was committed."""
     before = streams.store.rocksdict, streams.stage.committed_offsets, streams.agents.ingest.committed_offsets
-    streams.store.rocksdict = SimpleNamespace(WriteBatch=WriteBatch)
+    streams.store.rocksdict = SimpleNamespace(
+        ReadOptions=ReadOptions, WriteBatch=WriteBatch, WriteOptions=SimpleNamespace
+    )
     streams.stage.committed_offsets = streams.agents.ingest.committed_offsets = lambda _: dict(cluster.commits)
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.store import Changelog, Store
 
-__all__ = ["Disk", "SimulatedStore", "WriteBatch"]
+__all__ = ["Disk", "ReadOptions", "SimulatedStore", "WriteBatch"]
 
 _Database = dict[bytes, bytes]
 
@@ -38,6 +38,14 @@ class WriteBatch(list[tuple[bytes, bytes | None]]):
         self.append((key, None))
 
 
+class ReadOptions:
+    """rocksdict's options of reading, which change nothing of what is read."""
+
+    def set_readahead_size(self, size: int) -> None: ...
+
+    def fill_cache(self, is_filled: bool) -> None: ...
+
+
 class _OpenDatabase:
     """rocksdict's database, in order of keys."""
 
@@ -47,18 +55,20 @@ class _OpenDatabase:
     def get(self, key: bytes) -> bytes | None:
         return self._database.get(key)
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
+    def items(self, read_opt: ReadOptions) -> Iterator[tuple[bytes, bytes]]:
         return iter(sorted(self._database.items()))
 
     def keys(self) -> Iterator[bytes]:
         return iter(sorted(self._database))
 
-    def write(self, batch: WriteBatch) -> None:
+    def write(self, batch: WriteBatch, options: object) -> None:
         for key, value in batch:
             if value is None:
                 self._database.pop(key, None)
             else:
                 self._database[key] = value
+
+    def set_options(self, options: dict[str, str]) -> None: ...
 
     def close(self) -> None: ...
 

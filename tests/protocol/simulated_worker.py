@@ -20,7 +20,6 @@ from simulated_disk import Disk, SimulatedStore
 from simulated_group import Group
 
 from models.parameters import Parameters
-from models.rows import PlainRows
 from streams.admin import TopicsInfo
 from streams.agents.ingest import Ingest
 from streams.agents.learn import Learn
@@ -91,7 +90,6 @@ class SimulatedWorker:
             for table in ("sessions", "cooccurrence", "kpi")
         }
         self.replica = Replica(self.context, clients)
-        self.replica.rows = PlainRows(parameters)
         stores: Any = self.stores
         self.ingest = Ingest(self.context)
         self.suggest = Suggest(self.context, stores["sessions"], self.replica)

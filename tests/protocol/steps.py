@@ -164,6 +164,8 @@ class Steps:
 
     def _remember_replica(self, worker: SimulatedWorker) -> None:
         for partition, shard in worker.replica._shards.items():
+            if not shard.is_loaded:
+                continue
             rows = msgspec.msgpack.encode({key: shard.rows[key] for key in shard.keys}, order="sorted")
             self._replicas.append((worker.process.name, partition, shard.position, rows))
 

@@ -17,7 +17,7 @@ from models.simulation import Shop
 from streams.audit_logs import LogRecord, TableState
 from streams.settings import Settings
 from streams.topics import INPUTS, TABLES, topic_table
-from streams.wire import MARK_KEY, PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, dead_letter, row_id
+from streams.wire import MARK_KEY, PACKED_EVENTS, PACKED_PAIRS, PACKED_TALLIES, checked, dead_letter, row_id
 
 PARTITIONS = 2
 CODECS: dict[str, Any] = {"session-events": PACKED_EVENTS, "pairs": PACKED_PAIRS, "tallies": PACKED_TALLIES}
@@ -147,8 +147,8 @@ async def _record() -> MemoryLogs:
             for record in records[start : start + _BATCH]
         ]
         admitted = admit_records(batch, chains, PARTITIONS, worker.context.parameters)
-        for target, packed in admitted.packed.items():
-            deployment.log.append("session-events", target, [(None, PACKED_EVENTS.encode(packed))], batch[-1].timestamp)
+        for target, content in admitted.packed.items():
+            deployment.log.append("session-events", target, [(None, checked(content))], batch[-1].timestamp)
         for rejected in admitted.rejected:
             letter = dead_letter(rejected.record.kind, rejected)
             deployment.log.append("dead-letters", 0, [(None, letter)])

@@ -6,12 +6,17 @@ Offsets, split batches, positions and transactions behave as on a broker; nothin
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord, RecordMetadata
+
+from models.kernel.door import compile_door
+from models.kernel.rows import compile_kernels
+from models.parameters import DEFAULTS
 
 Message = tuple[bytes | None, bytes | None]
 Headers = Sequence[tuple[str, bytes]]
@@ -268,8 +273,15 @@ async def turns(count: int = 50) -> None:
         await asyncio.sleep(0)
 
 
+@cache
+def _compile() -> None:
+    compile_kernels(DEFAULTS)
+    compile_door(DEFAULTS)
+
+
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on a loop of its own; ten seconds is for a test that hangs."""
+    """Run a test on a loop of its own; ten seconds is for a test that hangs, and not for one that compiles."""
+    _compile()
 
     async def limited() -> None:
         # Tasks that a failure has ended are part of many tests: their errors need no second report when they are freed.

@@ -10,6 +10,7 @@ from memory_log import T0_MS, MemoryConsumer, MemoryLog, MemoryProducer, turns
 from prometheus_client import CollectorRegistry
 
 from models.coverage import Packed, Span
+from models.kernel.suggesting import SessionShard
 from models.records import MOMENTS, Event, Kind, Line
 from models.suggesting import EventEntry, Suggestion
 from streams.admin import TopicsInfo
@@ -254,3 +255,10 @@ def event(session: str, event_id: str, *items: str, kind: Kind = "browse", secon
 def values(messages: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
     """Return one field of every message."""
     return [message[name] for message in messages]
+
+
+def rows_of(shard: Any) -> dict[str, Any]:
+    """Return the rows of a shard of any stage, by id."""
+    if isinstance(shard, SessionShard):
+        return {key: shard._stage.sessions.get(key) for key in shard.keys}
+    return {key: shard.rows[key] for key in shard.keys}

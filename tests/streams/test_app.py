@@ -17,6 +17,7 @@ from models.errors import ConfigurationError
 from streams.admin import TopicsInfo
 from streams.app import Worker, create_app
 from streams.batching import BatchConsumer
+from streams.held import Record, StageRecords
 from streams.settings import Settings
 from streams.store import Store
 from streams.topics import TABLES, topic_table
@@ -88,7 +89,7 @@ def test_the_settings_reach_faust_and_the_consumer(tmp_path: Path) -> None:
 def test_without_topic_ids_the_broker_is_taken_for_the_embedded_one(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path, topic_id="") as worker:
-            assert worker.consumer.fetch_max_wait_ms == 5
+            assert worker.consumer.fetch_max_wait_ms == 10
             assert not any(table.data.changelog.has_transactions for table in worker.app.tables.values())
 
     run(test)
@@ -148,8 +149,8 @@ def fetched_nothing_of_five() -> Any:
 def test_the_lag_is_shown_by_topic(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path) as worker:
-            held = worker.consumer._held.setdefault("ingest", {})
-            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
+            held = worker.consumer._held["ingest"] = StageRecords([TP("browse", 0)])
+            held.hold(TP("browse", 0), [Record("browse", 0, offset, 0, None, b"") for offset in (3, 4)])
             worker.consumer._thread._consumer = fetched_nothing_of_five()
             worker.vitals.look()
             assert gauge(worker, "sidecart_consumer_lag_records", topic="browse") == 7
@@ -160,8 +161,8 @@ def test_the_lag_is_shown_by_topic(tmp_path: Path) -> None:
 def test_the_lag_of_partitions_that_moved_away_is_forgotten(tmp_path: Path) -> None:
     async def test() -> None:
         async with wired(tmp_path) as worker:
-            held = worker.consumer._held.setdefault("ingest", {})
-            held[TP("browse", 0)] = SimpleNamespace(records=[1, 2])
+            held = worker.consumer._held["ingest"] = StageRecords([TP("browse", 0)])
+            held.hold(TP("browse", 0), [Record("browse", 0, offset, 0, None, b"") for offset in (3, 4)])
             worker.consumer._thread._consumer = fetched_nothing_of_five()
             worker.vitals.look()
             worker.consumer._held.clear()

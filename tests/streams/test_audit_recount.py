@@ -11,6 +11,7 @@ from memory_audit import CODECS, MemoryLogs, recorded
 from models.audit.findings import KINDS, Report
 from models.coverage import Packed, Span
 from models.errors import AccidentError
+from models.kpi import Tally
 from models.learning import learn
 from models.parameters import DEFAULTS
 from models.rows import PlainRows
@@ -115,6 +116,13 @@ def invent_origin(logs: MemoryLogs) -> tuple[str, str, str]:
     record = Packed([Span("browse-9", -1, 0)], [entry])
     logs.append("session-events", 0, CODECS["session-events"].encode(record))
     return "events", "session-events/0@25", "an event comes from browse-9, but there is no such input"
+
+
+def origin_without_a_partition(logs: MemoryLogs) -> tuple[str, str, str]:
+    record = CODECS["session-events"].decode(logs.logs["session-events", 0][0].value)
+    record.spans[:] = [Span("elsewhere", span.start, span.end) for span in record.spans]
+    logs.append("session-events", 0, CODECS["session-events"].encode(record))
+    return "events", "session-events/0@25", "comes from 'elsewhere', which is no partition of an input"
 
 
 def event_past_the_input(logs: MemoryLogs) -> tuple[str, str, str]:
@@ -261,7 +269,7 @@ def lose_suggestion(logs: MemoryLogs) -> tuple[str, str, str]:
 def invent_suggestion(logs: MemoryLogs) -> tuple[str, str, str]:
     value = logs.logs["suggestions", 0][5].value
     assert value is not None
-    message = json.loads(value) | {"suggestion_id": "made-up"}
+    message = json.loads(value) | {"suggestion_id": 32 * "f"}
     headers = logs.logs["suggestions", 0][5].headers
     logs.append("suggestions", 0, json.dumps(message).encode(), headers=headers)
     return "suggestions", "suggestions/0@274", "no event determines this suggestion's id"
@@ -301,7 +309,7 @@ def alter_outcome(logs: MemoryLogs) -> tuple[str, str, str]:
 
 def unreadable_outcome(logs: MemoryLogs) -> tuple[str, str, str]:
     logs.append("acceptance", 1, None)
-    return "outcomes", "acceptance/1@77", "cannot be read"
+    return "outcomes", "acceptance/1@76", "cannot be read"
 
 
 def lose_tally(logs: MemoryLogs) -> tuple[str, str, str]:
@@ -316,6 +324,33 @@ def alter_tally(logs: MemoryLogs) -> tuple[str, str, str]:
 
     logs.change_packed("tallies", 0, 9, alter)
     return "tallies", "tallies/0@9", "other tallies than are found here"
+
+
+def split_tally(logs: MemoryLogs) -> tuple[str, str, str]:
+    """Say in two tallies of a window what is summed in one."""
+    partition, offset = logs.find("tallies", lambda packed: packed.entries[0].tally.suggestions > 1)
+
+    def split(packed: Any) -> None:
+        entry = packed.entries[0]
+        one, rest = Tally(entry.tally.start, entry.tally.moment, suggestions=1), entry.tally
+        rest = msgspec.structs.replace(rest, suggestions=rest.suggestions - 1)
+        packed.entries[:1] = [msgspec.structs.replace(entry, tally=tally) for tally in (one, rest)]
+
+    logs.change_packed("tallies", partition, offset, split)
+    return "tallies", f"tallies/{partition}@{offset}", "tallies for here, found"
+
+
+def swap_tallies(logs: MemoryLogs) -> tuple[str, str, str]:
+    def has_two(packed: Any) -> bool:
+        return len(packed.entries) > 1 and packed.entries[0].offset == packed.entries[1].offset
+
+    partition, offset = logs.find("tallies", has_two)
+
+    def swap(packed: Any) -> None:
+        packed.entries[:2] = packed.entries[1::-1]
+
+    logs.change_packed("tallies", partition, offset, swap)
+    return "tallies", f"tallies/{partition}@{offset}", "other tallies than are found here"
 
 
 def alter_window(logs: MemoryLogs) -> tuple[str, str, str]:
@@ -359,14 +394,15 @@ def lose_session(logs: MemoryLogs) -> tuple[str, str, str]:
 
 PLANTS: list[Callable[[MemoryLogs], tuple[str, str, str]]] = [
     drop_event, double_event, swap_events, alter_event, misplace_event, invent_origin, event_past_the_input,
+    origin_without_a_partition,
     lose_dead_letter, refuse_accepted_event, other_reason, letter_about_nothing, admit_refused_event,
     spoil_record, lose_increment, lose_all_increments_of_a_record, double_increment, alter_weight, invent_increment,
     increment_of_no_partition, stray_increment,
     alter_row, lose_row, invent_row, alter_watermark, mark_past_the_end,
     lose_suggestion, invent_suggestion, suggestion_for_no_record, suggestion_for_another_moment, unreadable_suggestion,
     lose_outcome, invent_outcome, alter_outcome, unreadable_outcome,
-    lose_tally, alter_tally, alter_window, alter_metrics, lose_metrics, invent_metrics, unreadable_metrics,
-    alter_session, lose_session,
+    lose_tally, alter_tally, split_tally, swap_tallies, alter_window, alter_metrics, lose_metrics, invent_metrics,
+    unreadable_metrics, alter_session, lose_session,
 ]  # fmt: skip
 
 
@@ -386,7 +422,7 @@ def test_what_is_planted_is_found_at_its_place(plant: Callable[[MemoryLogs], tup
     [
         alter_row, lose_row, invent_row, alter_watermark, lose_outcome, invent_outcome, alter_outcome, lose_suggestion,
         invent_suggestion, alter_window, alter_metrics, lose_metrics, alter_session, lose_session, lose_dead_letter,
-        other_reason,
+        other_reason, split_tally, swap_tallies,
     ],
 )  # fmt: skip
 def test_what_leads_to_nothing_else_is_the_only_difference(

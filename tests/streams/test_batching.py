@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import OffsetAndMetadata, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
-from aiokafka.structs import ConsumerRecord
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 from memory_log import T0_MS, MemoryLog, run, turns
 
@@ -18,6 +15,7 @@ from models.errors import InvariantError
 from streams.admin import TopicsInfo
 from streams.app import create_app
 from streams.batching import BatchConsumer, BatchTransport, RecordBatch
+from streams.held import Fetched, Record
 from streams.settings import Settings
 
 STAGES = {"browse": "ingest", "add-to-cart": "ingest", "orders": "ingest", "pairs": "learn"}
@@ -53,21 +51,24 @@ class Thread:
         for seconds, length in records:
             self.log.append(tp.topic, tp.partition, [(None, b"x" * (length or size))], T0_MS + seconds * 1000)
 
-    async def getmany(self, active: set[TP], timeout: float) -> Mapping[TopicPartition, list[ConsumerRecord]]:
+    async def fetch(self, active: set[TP], timeout: float) -> Fetched:
         self.fetches += 1
         await asyncio.sleep(0)
         if self.gate is not None:
             await self.gate.wait()
-        fetched = {}
+        fetched: dict[tuple[str, int], list[Record]] = {}
         for tp in sorted(active - self.paused):
             records = self.log.records(*tp, start=self.positions[tp])[: self.most]
             self.ends[tp] = self.log.end(*tp)
             if records:
-                fetched[TopicPartition(*tp)] = records
+                fetched[tp] = [
+                    Record(kept.topic, kept.partition, kept.offset, kept.timestamp, kept.key, kept.value)
+                    for kept in records
+                ]
                 self.positions[tp] = records[-1].offset + 1
             if len(records) < self.most and tp not in self.stuck:
                 self.positions[tp] = self.log.end(*tp)  # past control records, as aiokafka's position
-        return fetched
+        return Fetched(fetched, {tp for tp, end in self.ends.items() if end and self.positions[tp] < end})
 
     def assignment(self) -> set[TP]:
         return set(self.positions)
@@ -108,6 +109,9 @@ class Stages:
     def stage_of(self, topic: str) -> str | None:
         return STAGES.get(topic)
 
+    def turn_of(self, topic: str) -> int | None:
+        return 0 if topic in STAGES else None
+
     async def positions(self, assigned: Iterable[TP]) -> Mapping[TP, int | None]:
         await self.before_positions()
         return {tp: self.resume_at.get(tp) for tp in assigned if not tp.topic.endswith("-changelog")}
@@ -119,8 +123,6 @@ class Stages:
 
 class Consumer(BatchConsumer):
     """The consumer with a thread that needs no broker."""
-
-    tick_s = 0.0
 
     def _new_consumer_thread(self) -> Any:
         return Thread()
@@ -554,102 +556,6 @@ def test_nothing_is_committed_where_nothing_is_durable(consumer_of: Make) -> Non
         consumer.checkpoints.durable = {PAIRS: (3, "")}  # type: ignore[attr-defined]
         assert not await consumer.commit()
         assert consumer.thread.committed == []
-
-    run(test)
-
-
-class KafkaConsumer:
-    """The aiokafka consumer as our thread uses it."""
-
-    def __init__(self, *assigned: TP) -> None:
-        self.assigned = {TopicPartition(*tp) for tp in assigned}
-        self.calls: list[tuple[Any, ...]] = []
-        self.error: Exception | None = None
-
-    def assignment(self) -> set[TopicPartition]:
-        return self.assigned
-
-    def pause(self, *tps: TopicPartition) -> None:
-        self.calls.append(("pause", *tps))
-
-    def resume(self, *tps: TopicPartition) -> None:
-        self.calls.append(("resume", *tps))
-
-    def seek(self, tp: TopicPartition, offset: int) -> None:
-        self.calls.append(("seek", tp, offset))
-
-    async def seek_to_beginning(self, *tps: TopicPartition) -> None:
-        self.calls.append(("seek_to_beginning", *tps))
-
-    async def commit(self, offsets: Any) -> None:
-        self.calls.append(("commit", offsets))
-        if self.error is not None:
-            raise self.error
-
-
-def thread_of(folder: Path, kafka: KafkaConsumer) -> Any:
-    """Return our thread, not started, with this consumer; and a table whose changelog Faust knows."""
-    info = TopicsInfo(1, {"browse": 1, "add-to-cart": 1, "orders": 1}, {})
-    app = create_app(Settings(state_dir=folder), info)
-    app.Table("kpi", key_type=bytes, value_type=bytes, partitions=1)
-    thread = app.consumer._thread
-    thread._consumer = kafka
-    return thread
-
-
-@pytest.mark.parametrize("error", [CommitFailedError("rebalanced"), IllegalStateError("not assigned")])
-def test_a_commit_that_comes_too_late_is_left_to_the_next_owner(tmp_path: Path, error: Exception) -> None:
-    async def test() -> None:
-        kafka = KafkaConsumer(BROWSE)
-        thread = thread_of(tmp_path, kafka)
-        assert await thread._commit_checkpoint({BROWSE: (7, "mark")}) is True
-        assert kafka.calls == [("commit", {TopicPartition("browse", 0): OffsetAndMetadata(7, "mark")})]
-        kafka.error = error
-        assert await thread._commit_checkpoint({BROWSE: (7, "mark")}) is False
-
-    run(test)
-
-
-def test_a_seek_goes_where_the_stages_say(tmp_path: Path) -> None:
-    async def test() -> None:
-        kafka = KafkaConsumer(BROWSE, PAIRS)
-        await thread_of(tmp_path, kafka)._seek_positions({BROWSE: None, PAIRS: 7})
-        browse, pairs = TopicPartition(*BROWSE), TopicPartition(*PAIRS)
-        assert kafka.calls == [
-            ("resume", browse, pairs),
-            ("seek", pairs, 7),
-            ("seek_to_beginning", browse),
-        ]
-
-    run(test)
-
-
-def test_changelogs_are_paused_before_the_assignment_is_told(tmp_path: Path) -> None:
-    async def test() -> None:
-        changelog = TP("sidecart-kpi-changelog", 0)
-        kafka = KafkaConsumer(BROWSE, changelog)
-        thread = thread_of(tmp_path, kafka)
-        is_changelog_tp = thread.consumer._is_changelog_tp
-
-        async def tell(loop: object, assigned: set[TP], generation: int) -> None:
-            kafka.calls.append(("tell", assigned, generation))
-
-        thread.consumer = SimpleNamespace(_is_changelog_tp=is_changelog_tp, threadsafe_partitions_assigned=tell)
-        await thread.on_partitions_assigned({BROWSE, changelog}, 7)
-        assert kafka.calls == [("pause", TopicPartition(*changelog)), ("tell", {BROWSE, changelog}, 7)]
-
-    run(test)
-
-
-def test_only_what_is_still_assigned_is_paused(tmp_path: Path) -> None:
-    async def test() -> None:
-        kafka = KafkaConsumer(BROWSE)
-        thread = thread_of(tmp_path, kafka)
-        thread.pause([BROWSE, PAIRS])
-        thread.resume([BROWSE, PAIRS])
-        thread.thread_loop.call_soon(thread.thread_loop.stop)
-        await asyncio.to_thread(thread.thread_loop.run_forever)
-        assert kafka.calls == [("pause", TopicPartition(*BROWSE)), ("resume", TopicPartition(*BROWSE))]
 
     run(test)
 

@@ -7,6 +7,7 @@ import ast
 import asyncio
 import importlib.metadata
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,16 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from aiokafka.codec import lz4_encode
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.stores import by_url
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.tables.recovery import Recovery
@@ -25,26 +33,29 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from memory_log import run, turns
-from mode.threads import MethodQueue, QueueServiceThread
+from mode.threads import MethodQueue, QueueServiceThread, ServiceThread
 
-from streams import batching
 from streams.admin import TopicsInfo
 from streams.app import create_app
 from streams.batching import BatchConsumer, BatchSchema, BatchTransport, RecordBatch
 from streams.brokers.embedded import EmbeddedBroker
+from streams.clients import Clients
+from streams.fetching import ConsumerThread
+from streams.held import Record
 from streams.settings import Settings
 from streams.store import Store
 from streams.topics import TABLES, changelog_name
 
+_CODEC_LZ4 = 3
+
 INFO = TopicsInfo(2, {"browse": 1, "add-to-cart": 1, "orders": 1}, {})
-BatchConsumerThread = batching._BatchConsumerThread
 
 OVERRIDES: dict[type, set[str]] = {
     BatchConsumer: {
-        "__init__", "_new_consumer_thread", "force_commit", "getmany", "highwater", "logger", "on_buffer_drop",
-        "on_buffer_full", "on_partitions_revoked", "perform_seek", "verify_all_partitions_active",
+        "__init__", "_drain_messages", "_new_consumer_thread", "force_commit", "getmany", "highwater", "logger",
+        "on_buffer_drop", "on_buffer_full", "on_partitions_revoked", "perform_seek", "verify_all_partitions_active",
     },
-    BatchConsumerThread: {"_create_worker_consumer", "on_partitions_assigned", "logger"},
+    ConsumerThread: {"_create_worker_consumer", "logger", "on_start"},
     BatchSchema: {"loads_key", "loads_value"},
     BatchTransport: {"Consumer"},
     Store: {
@@ -142,11 +153,25 @@ def test_the_app_takes_our_consumer_and_thread(tmp_path: Path) -> None:
     async def test() -> None:
         consumer = app(tmp_path).consumer
         assert type(consumer) is BatchConsumer
-        assert type(consumer._thread) is BatchConsumerThread
+        assert type(consumer._thread) is ConsumerThread
         assert consumer._thread._consumer is None  # started with the app, not before
         assert (consumer.app.client_only, consumer.in_transaction, consumer.flow_active) == (False, False, True)
 
     run(test)
+
+
+def test_the_thread_has_a_loop_of_the_main_loop_s_kind(tmp_path: Path) -> None:
+    async def test() -> None:
+        thread = app(tmp_path).consumer._thread
+        assert thread.parent_loop is asyncio.get_running_loop()
+        assert type(thread.thread_loop) is type(asyncio.get_running_loop())
+        assert thread.thread_loop is not thread.parent_loop
+        assert thread.method_queue.loop is thread.thread_loop
+        thread.thread_loop.close()
+
+    asyncio.run(test())
+    uvloop.run(test())
+    assert "thread_loop or asyncio.new_event_loop()" in source(ServiceThread.__init__)
 
 
 class _Counting(BatchConsumer):
@@ -223,15 +248,86 @@ def test_what_our_fetch_uses_of_the_consumer_is_there(tmp_path: Path) -> None:
     run(test)
     fetch = source(driver.AIOKafkaConsumerThread._fetch_records)
     assert "if not self.consumer.flow_active:\n        return {}" in fetch, "a fetch that comes too late is empty"
-    assert list(inspect.signature(driver.AIOKafkaConsumerThread.getmany).parameters) == [
-        "self", "active_partitions", "timeout",
-    ]  # fmt: skip
+    assert "if consumer._closed or fetcher._closed:\n        raise ConsumerStoppedError()" in fetch
+    assert "with fetcher._subscriptions.fetch_context():" in fetch
+    assert ConsumerStoppedError in driver.Consumer.consumer_stopped_errors
 
 
-def test_the_drain_loop_takes_what_getmany_yields() -> None:
+def test_faust_s_fetcher_drains_through_the_consumer(tmp_path: Path) -> None:
+    assert "await consumer._drain_messages(self)" in source(faust_consumer.Fetcher._fetcher.fun)
     drain = source(faust_consumer.Consumer._drain_messages)
-    assert "getmany = self.getmany" in drain and "getmany(timeout=1.0)" in drain
-    assert "set_read_offset = self._read_offset.__setitem__" in drain, "perform_seek has to clear something else"
+    assert "callback = self.callback" in drain
+    assert "callback(message)" in drain
+
+    async def test() -> None:
+        application = app(tmp_path)
+        assert application.consumer.callback == application.topics.on_message
+        assert application._fetcher.should_stop is False
+
+    run(test)
+    # A message on its way to an agent when the flow stops waits there until the flow goes on, superseded.
+    revoked = source(faust.App._on_partitions_revoked)
+    assert "T(consumer.stop_flow)()" in revoked and "T(self.flow_control.suspend)()" in revoked
+
+
+def test_the_fetcher_asks_once_a_round_what_to_fetch() -> None:
+    routine = source(Fetcher._fetch_requests_routine)
+    assert "self._wait_consume_future = create_future()" in routine
+    assert ") = self._get_actions_per_node(assignment)" in routine
+    assert "self._proc_fetch_request(assignment, node_id, request)" in routine
+    assert "set(chain(self._pending_tasks, other_futs, resume_futures))" in routine
+    assert "timeout=timeout" in routine
+    actions = source(Fetcher._get_actions_per_node)
+    assert "self._fetch_max_wait_ms,\n" in actions and 'rack_id=self._client_rack or ""' in actions
+    fields = (
+        "fetch_requests,\n        awaiting_reset,\n        backoff,\n        invalid_metadata,\n        resume_futures"
+    )
+    assert fields in actions, "Pacing.actions returns the same five"
+    for name in (
+        "_fetch_max_bytes", "_fetch_min_bytes", "_fetcher_timeout", "_in_flight", "_isolation_level",
+        "_max_partition_fetch_bytes", "_records", "_fetch_waiters", "_closed",
+    ):  # fmt: skip
+        assert f"self.{name} = " in source(Fetcher.__init__), f"Pacing reads {name}"
+    for name in ("_notify", "_create_fetch_waiter", "_select_read_replica"):
+        assert inspect.isfunction(getattr(Fetcher, name))
+    assert "self._fetcher = Fetcher(" in source(AIOKafkaConsumer.start)
+
+
+def test_a_fetch_request_is_made_of_what_we_give_it() -> None:
+    request = FetchRequest(7, 1, 50, 0, [("browse", [(3, 11, 2)])], rack_id="")
+    assert (request._max_wait_ms, request.topics) == (7, [("browse", [(3, 11, 2)])])
+    assert "for topic, partitions in request.topics:" in source(Fetcher._proc_fetch_request)
+
+
+def test_what_was_fetched_is_taken_out_as_we_do() -> None:
+    getall = source(FetchResult.getall)
+    assert "if not self.check_assignment(tp) or not self.has_more():\n        return []" in getall
+    assert "self._update_position()\n        self._partition_records = None" in getall
+    unpack = source(PartitionRecords._unpack_records)
+    for line in (
+        "while records.has_next():\n        next_batch = records.next_batch()",
+        "if self._check_crcs and not next_batch.validate_crc():",
+        "if next_batch.is_control_batch:\n            self.next_fetch_offset = next_batch.next_offset",
+        "if record.offset < self.next_fetch_offset:",
+        "self.next_fetch_offset = next_batch.next_offset",
+    ):
+        assert line in unpack, "records_of does the same"
+
+
+def test_a_partition_s_state_tells_what_the_pacing_asks() -> None:
+    made = source(TopicPartitionState.__init__)
+    for name in ("_position", "highwater", "_paused"):
+        assert f"self.{name} = " in made
+    for name in ("has_valid_position", "paused", "position"):
+        assert isinstance(getattr(TopicPartitionState, name), property)
+    assert isinstance(Assignment.tps, property)
+    assert "reassignment_in_progress" in vars(SubscriptionState)
+
+
+def test_a_consumer_that_is_assigned_is_started_with_its_fetcher() -> None:
+    assert "self._consumer = self._create_consumer" in source(driver.AIOKafkaConsumerThread.on_start)
+    start = source(AIOKafkaConsumer.start)
+    assert start.index("self._fetcher = Fetcher(") < start.index("self._coordinator = GroupCoordinator(")
 
 
 def test_the_consumer_thread_runs_two_calls_side_by_side() -> None:
@@ -250,7 +346,7 @@ def test_the_aiokafka_consumer_has_what_the_thread_uses() -> None:
 
     run(test)
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source(AIOKafkaConsumer.start), (
-        "_BatchConsumerThread sets _fetch_max_wait_ms between construction and start: it has no effect any more"
+        "ConsumerThread sets _fetch_max_wait_ms between construction and start: it has no effect any more"
     )
     assert "fetch_max_wait_ms=1500" in source(driver.AIOKafkaConsumerThread._create_worker_consumer), (
         "Faust has moved its wait: see whether it can be set now"
@@ -315,11 +411,12 @@ def test_a_batch_goes_through_decoding_as_it_is(tmp_path: Path) -> None:
         application = app(tmp_path)
         topic = application.topic("browse", schema=BatchSchema(), acks=False)
         consumer = application.consumer
-        record = aiokafka.ConsumerRecord("browse", 1, 42, 7_000, 0, b"key", b"value", None, 3, 5, ())
-        batch = RecordBatch("ingest", 1, [record])
-        message = consumer._batch_message(TP("browse", 1), record, batch)
+        batch = RecordBatch("ingest", 1, [Record("browse", 1, 42, 7_000, b"key", b"value")])
+        message = consumer._batch_message(batch)
         assert isinstance(message, ConsumerMessage)
         assert (message.tp, message.offset, message.value) == (TP("browse", 1), 42, batch)
+        assert (message.topic, message.partition, message.timestamp) == ("browse", 1, 7.0)
+        assert message.generation_id == application.consumer_generation_id
         event = await topic.decode(message, propagate=True)
         assert event.value is batch and event.key is None
 
@@ -437,6 +534,25 @@ def test_the_store_has_what_ours_builds_on() -> None:
 
 
 # -- the producer
+
+
+def test_batches_are_compressed_at_the_level_that_we_set() -> None:
+    text = b"".join(b'{"item_id": "item-%d", "rank": %d}' % (at * at % 977, at % 5) for at in range(2_000))
+
+    def size() -> int:
+        batch = BatchBuilder(1024 * 1024, _CODEC_LZ4)
+        batch.append(timestamp=None, key=None, value=text)
+        return len(batch._build())
+
+    Clients(Settings(), has_transactions=True)
+    fast = size()
+    module = sys.modules[DefaultRecordBatchBuilder.__module__]
+    try:
+        module.__dict__["lz4_encode"] = lz4_encode
+        slow = size()
+    finally:
+        Clients(Settings(), has_transactions=True)
+    assert slow < fast < len(text), "aiokafka's default is level 9, which is many times slower"
 
 
 def test_a_batch_takes_its_first_record_whatever_its_size_and_says_when_it_is_full() -> None:

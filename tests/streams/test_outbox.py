@@ -1,7 +1,7 @@
 """Messages stand in order within a topic partition, and nothing is sent after a failure."""
 
 import asyncio
-from collections.abc import Awaitable
+from typing import Any
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from memory_log import MemoryLog, MemoryProducer, run, turns
@@ -22,7 +22,7 @@ class Setup:
         self.outbox = Outbox(self.producer, self.failures.append)  # type: ignore[arg-type]
 
     def publish(
-        self, *values: bytes, topic: str = TOPIC, partition: int = 0, after: Awaitable[object] | None = None
+        self, *values: bytes, topic: str = TOPIC, partition: int = 0, after: "asyncio.Future[Any] | None" = None
     ) -> "asyncio.Future[Published]":
         return self.outbox.publish(topic, partition, [Message(None, value) for value in values], after)
 
@@ -45,6 +45,48 @@ def test_messages_of_a_lane_keep_their_order_keys_and_headers() -> None:
         await asyncio.gather(*(setup.outbox.publish(TOPIC, 0, [message]) for message in messages))
         records = setup.log.records(TOPIC, 0)
         assert [Message(record.key, record.value, tuple(record.headers)) for record in records] == messages
+
+    run(test)
+
+
+def test_sequences_are_sent_as_messages_are() -> None:
+    async def test() -> None:
+        setup = Setup(batch_bytes=400)
+        shared = [("log-offset", b"7")]
+        keys, values = [b"a", None, b"c"], [b"1" * 150, b"2" * 150, b"3" * 150]
+        assert await setup.outbox.publish_many(TOPIC, 0, keys, values, [shared] * 3) == Published(0, 3)
+        assert await setup.outbox.publish_many(TOPIC, 0, [None], [b"4"]) == Published(3, 4)
+        records = setup.log.records(TOPIC, 0)
+        assert [(record.key, record.value) for record in records] == [*zip(keys, values, strict=True), (None, b"4")]
+        assert [list(record.headers) for record in records] == [shared, shared, shared, []]
+
+    run(test)
+
+
+def test_what_is_ready_at_the_same_time_is_handed_over_at_the_same_time() -> None:
+    async def test() -> None:
+        setup = Setup(TOPIC)
+        for partition in range(3):
+            setup.publish(b"1", partition=partition)
+            setup.publish(b"2", partition=partition)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        # Before the producer's own task has had its turn, which would send the first alone.
+        assert [setup.in_flight(partition=partition) for partition in range(3)] == [[[b"1", b"2"]]] * 3
+
+    run(test)
+
+
+def test_a_message_that_finds_no_place_in_a_batch_begins_with_the_next() -> None:
+    async def test() -> None:
+        setup = Setup(TOPIC, batch_bytes=400)
+        first, second = setup.publish(b"a" * 300), setup.publish(b"b" * 300)
+        await turns()
+        setup.producer.sent(TOPIC)[0].acknowledge()
+        setup.log.append(TOPIC, 0, [(None, b"foreign")])
+        await turns()
+        setup.producer.release(TOPIC)
+        assert (await first, await second) == (Published(0, 1), Published(2, 3))
 
     run(test)
 
@@ -146,10 +188,10 @@ def test_the_offsets_show_that_somebody_else_wrote_in_between() -> None:
         setup = Setup(TOPIC, batch_bytes=400)
         done = setup.publish(b"a" * 300, b"b" * 300)
         await turns()
-        first, second = setup.producer.sent(TOPIC)
-        first.acknowledge()
+        setup.producer.sent(TOPIC)[0].acknowledge()
+        await turns()
         setup.log.append(TOPIC, 0, [(None, b"foreign")])
-        second.acknowledge()
+        setup.producer.sent(TOPIC)[1].acknowledge()
         assert await done == Published(0, 3)  # three offsets for two messages
 
     run(test)

@@ -9,6 +9,7 @@ from memory_log import run
 from memory_worker import Deployment, MemoryWorker, event
 
 from streams.brokers.embedded import EmbeddedBroker
+from streams.fetching import TURNS
 from streams.pipeline import Pipeline
 from streams.settings import Settings
 
@@ -44,6 +45,20 @@ def test_every_topic_that_is_read_has_its_stage(broker: EmbeddedBroker) -> None:
         ]
         for topic in ("browse", "suggestions", "sidecart-kpi-changelog"):
             assert pipeline.stage_of(topic) is None
+
+    run(test)
+
+
+def test_session_events_have_a_turn_of_their_own(broker: EmbeddedBroker) -> None:
+    async def test() -> None:
+        _, pipeline = await started(broker, topic_session_events="events")
+        first = {
+            topic for topic in ("browse", "add-to-cart", "orders", "pairs", "tallies") if pipeline.turn_of(topic) == 0
+        }
+        assert len(first) == 5
+        assert (0, pipeline.turn_of("events")) == TURNS
+        for topic in ("session-events", "suggestions", "sidecart-kpi-changelog"):
+            assert pipeline.turn_of(topic) is None
 
     run(test)
 

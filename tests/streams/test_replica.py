@@ -169,7 +169,7 @@ def test_a_partition_that_is_taken_over_is_folded_by_learn_alone() -> None:
         await turns()
         assert all(shard.position < deployment.log.end("pairs", n) for n, shard in first.learn.shards.items())
         await first.fold(first.learn)
-        assert all(shard.take_dirty() for shard in first.learn.shards.values())
+        assert all(len(shard.take_dirty()) for shard in first.learn.shards.values())
         for worker in (first, second):
             await worker.stop()
 
@@ -224,6 +224,19 @@ def test_a_takeover_that_overtakes_another_leaves_no_follower_behind() -> None:
         assert third.died == []
         for worker in (first, second, third):
             await worker.stop()
+
+    run(test)
+
+
+def test_rows_that_are_still_being_loaded_have_no_digest() -> None:
+    async def test() -> None:
+        worker = MemoryWorker(Deployment(partitions=1))
+        await worker.take_over()
+        [loaded] = await digests(worker)
+        worker.replica.new_shard(0)
+        [loading] = await digests(worker)
+        assert (loaded.digest is None, loading.digest) == (False, None)
+        await worker.stop()
 
     run(test)
 

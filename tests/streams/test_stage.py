@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from faust.types import TP
-from memory_log import run, turns
+from memory_log import MemoryConsumer, run, turns
 from memory_worker import TOPIC_IDS, Deployment, MemoryWorker, event
 
 from models.coverage import Packed, Span
 from models.errors import AccidentError
+from models.hashing import hash64
 from models.kpi import Window
 from models.shard import Shard
 from streams.batching import RecordBatch
@@ -19,7 +21,7 @@ from streams.brokers.embedded import EmbeddedBroker
 from streams.outbox import Message
 from streams.recovery import Loading
 from streams.settings import Settings
-from streams.stage import check_mark, read_rows
+from streams.stage import Restoring, check_mark
 from streams.topics import topic_table
 from streams.wire import MARK_KEY, PACKED_TALLIES, ROWS, Mark, encode_mark, row_key
 
@@ -43,7 +45,7 @@ def test_a_stage_folds_each_partition_and_moves_its_position() -> None:
         worker.deployment.put(event("c", "e1", "cup"), partition=1)
         await worker.fold(worker.suggest)
         assert {partition: shard.position for partition, shard in worker.suggest.shards.items()} == {0: 2, 1: 1}
-        assert set(worker.suggest.shards[0].rows) == {"a", "b"}
+        assert worker.suggest.shards[0].keys == {"a", "b"}
         await worker.stop()
 
     run(test)
@@ -207,7 +209,7 @@ def test_what_is_folded_during_a_flush_belongs_to_the_next() -> None:
         assert worker.deployment.mark("sessions").position == 1
         assert set(worker.deployment.rows("sessions")) == {row_key("a")}
         row = ROWS["sessions"].decode(worker.deployment.rows("sessions")[row_key("a")])
-        assert list(row.event_ids) == ["e1"]
+        assert list(row.event_ids) == [hash64(b"e1")]
         assert await worker.suggest.flush() == {TP("session-events", 0): (2, "")}
         assert set(worker.deployment.rows("sessions")) == {row_key("a"), row_key("b")}
         await worker.stop()
@@ -359,20 +361,62 @@ def test_a_takeover_waits_for_the_flush_under_way() -> None:
     run(test)
 
 
-def test_rows_are_read_with_their_mark() -> None:
+def test_rows_are_put_as_they_come_and_the_latest_mark_counts() -> None:
     async def test() -> None:
-        deployment = Deployment()
-        mark = deployment.first_mark("kpi", position=7)
+        worker = await worker_with("a")
+        deployment, context = worker.deployment, worker.context
+        first, mark = deployment.first_mark("kpi"), deployment.first_mark("kpi", position=7)
         mark.watermarks, mark.newest = {"0": 3}, 60_000
-        window = ROWS["kpi"].encode(Window(suggestions=1))
-        shard: Shard[Any] = Shard(0)
+        deployment.log.skip("tallies", 0, 9)
+        shard: Shard[Window] = Shard(0)
         loading = Loading("kpi", 0, 0.0, lambda: None)
-        items = [(row_key("0|cart"), window), (MARK_KEY, encode_mark(mark)), (row_key("gone"), None)]
-        assert await read_rows("kpi", shard, items, loading) == mark
+        restoring = Restoring(shard, partial(worker.measure._load, shard), loading)
+        window, other = (ROWS["kpi"].encode(Window(suggestions=count)) for count in (1, 2))
+        restoring.put([(row_key("0|cart"), window), (MARK_KEY, encode_mark(first)), (row_key("1|cart"), window)])
+        assert loading.rows == 2
+        restoring.put([])
+        restoring.put([(MARK_KEY, encode_mark(mark)), (row_key("0|cart"), other)])
+        assert await restoring.finish(context, "tallies") == mark
         assert (shard.position, shard.watermarks.as_dict(), shard.newest) == (7, {"0": 3}, 60_000)
-        assert shard.keys == {"0|cart"} and not shard.take_dirty()
-        assert loading.rows == 1
-        assert await read_rows("kpi", Shard(0), [], loading) is None
+        assert {key: row.suggestions for key, row in shard.rows.items()} == {"0|cart": 2, "1|cart": 1}
+        assert not shard.take_dirty() and loading.rows == 2
+        assert loading.replay == deployment.log.end("tallies", 0) - 7
+
+    run(test)
+
+
+def test_how_far_rows_are_folded_is_known_before_the_log_is_looked_at() -> None:
+    async def test() -> None:
+        worker = await worker_with("a")
+        gate = asyncio.Event()
+
+        class SlowConsumer(MemoryConsumer):
+            async def start(self) -> None:
+                await gate.wait()
+
+        worker.new_consumer = lambda: SlowConsumer(worker.deployment.log)
+        worker.deployment.log.skip("tallies", 0, 9)
+        shard: Shard[Window] = Shard(0)
+        restoring = Restoring(shard, partial(worker.measure._load, shard), Loading("kpi", 0, 0.0, lambda: None))
+        restoring.put([(MARK_KEY, encode_mark(worker.deployment.first_mark("kpi", position=7)))])
+        finishing = asyncio.ensure_future(restoring.finish(worker.context, "tallies"))
+        await asyncio.sleep(0)
+        assert shard.position == 7 and not finishing.done()
+        gate.set()
+        await finishing
+
+    run(test)
+
+
+def test_without_a_mark_the_log_is_folded_from_its_beginning() -> None:
+    async def test() -> None:
+        worker = await worker_with("a")
+        worker.deployment.log.skip("tallies", 0, 9)
+        worker.deployment.log.cut("tallies", 0, 4)
+        shard: Shard[Window] = Shard(0)
+        restoring = Restoring(shard, partial(worker.measure._load, shard), Loading("kpi", 0, 0.0, lambda: None))
+        assert await restoring.finish(worker.context, "tallies") is None
+        assert (shard.position, len(shard)) == (4, 0)
 
     run(test)
 

@@ -1,6 +1,8 @@
 """The local store is a cache of the changelog: it holds what the changelog holds, and knows up to where."""
 
 import asyncio
+import multiprocessing
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -476,5 +478,60 @@ def test_keys_and_values_are_raw_bytes(worker_in: NewWorker, tmp_path: Path) -> 
         await worker.close()
         options = rocksdict.Options(raw_mode=True)
         assert rocksdict.Rdict(str(path), options=options)[b"r\x00\xff"] == b"\x00"
+
+    run(test)
+
+
+# -- a process that dies
+
+
+def write_and_die(folder: str, rounds: int) -> None:
+    """Flush rows, as many as fill several of RocksDB's buffers, and end without closing anything."""
+
+    async def test() -> None:
+        worker = Worker(Path(folder), MemoryLog())
+        await worker.rows()
+        for flushed in range(rounds):
+            rows: dict[bytes, bytes | None] = {
+                b"r%d" % (flushed * 100 + at): b"%d" % flushed + b"x" * 900 for at in range(100)
+            }
+            await worker.store.flush(0, rows, b"mark %d" % flushed)
+        os._exit(0)
+
+    run(test)
+
+
+@pytest.mark.parametrize("rounds", [1, 40, 100])
+def test_the_disk_of_a_process_that_died_holds_the_rows_up_to_its_position(tmp_path: Path, rounds: int) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=write_and_die, args=(str(tmp_path), rounds))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+    async def test() -> None:
+        worker = Worker(tmp_path, MemoryLog())
+        found = worker.local()
+        await worker.close()
+        if POSITION not in found:
+            assert not found and rounds < 100  # nothing came to the disk: it is loaded from the beginning
+            return
+        # A flush is a hundred rows, the mark, and a control record.
+        whole = int(found.pop(POSITION)) // 102 + 1
+        assert found.pop(MARK_KEY) == b"mark %d" % (whole - 1)
+        assert len(found) == 100 * whole and all(b"r%d" % at in found for at in range(100 * whole))
+
+    run(test)
+
+
+def test_a_store_that_is_closed_holds_everything(tmp_path: Path) -> None:
+    async def test() -> None:
+        worker = Worker(tmp_path, MemoryLog())
+        await worker.rows()
+        await worker.store.flush(0, {b"ra": b"1"}, b"mark")
+        before = worker.local()
+        await worker.close()
+        again = Worker(tmp_path, MemoryLog())
+        assert again.local() == before and before[b"ra"] == b"1"
+        await again.close()
 
     run(test)

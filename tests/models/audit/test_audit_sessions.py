@@ -81,7 +81,7 @@ def test_a_session_that_may_be_older_is_known_again_when_it_was_silent() -> None
 def test_a_row_of_a_doubtful_session_is_not_compared_and_others_are() -> None:
     recounted = Recounted([event("a", 1, SETTLED_MS), event("b", 2, SETTLED_MS + 1)])
     right: Shard[Session] = Shard(0)
-    packed = Packed([Span("x", -1, 0)], [EventEntry(0, 0, 0, event("b", 2, SETTLED_MS + 1))])
+    packed = Packed([Span("browse-0", -1, 0)], [EventEntry(0, 0, 0, event("b", 2, SETTLED_MS + 1))])
     suggest(right, 0, packed, PlainRows(DEFAULTS), {}, DEFAULTS)
     rows = [("a", Session(0, SETTLED_MS)), ("b", right.rows["b"]), ("gone", Session(0, SETTLED_MS))]
     recounted.recount.compare_table(rows, {}, SETTLED_MS + 1)

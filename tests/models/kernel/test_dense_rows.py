@@ -3,16 +3,25 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.cooccurrence import TOTALS, Increment, Row
 from models.decay import EPOCH_HALF_LIVES, growth
 from models.errors import InvariantError
+from models.kernel.arrays import FREE, LINES, ROWS, STEP, USED
 from models.kernel.constants import decay_of
-from models.kernel.interning import Interner
-from models.kernel.kernels import fold_tape, grown_at, mark_used, place_of, precedes, rank_session
+from models.kernel.folding import drop_rows, fold_pairs, mark_used, place_of, texts_size
+from models.kernel.growth import grown_at
+from models.kernel.interning import INTERNING, Interner
+from models.kernel.leading import count_leader
+from models.kernel.lines import move_lines
+from models.kernel.order import precedes
+from models.kernel.ranking import find_candidates
+from models.kernel.row_bytes import count_leaders, put_rows, read_rows
 from models.kernel.rows import DenseRows, compile_kernels
 from models.parameters import DEFAULTS
 from models.ranking import Candidate
@@ -83,7 +92,7 @@ def test_a_full_row_drops_its_smallest_weight_and_leaves_no_gap() -> None:
     add(rows, "d", 5.0)
     left = rows["tea"]
     assert left == Row(0, 10.0, 0.0, 0.0, {"a": 3.0, "c": 2.0, "d": 5.0}, {"a": 7.0, "c": 9.0, "d": 1.0}, {"c": 5.0})
-    assert list(left.weights) == ["a", "c", "d"]
+    assert list(left.weights) == ["d", "a", "c"]
 
 
 def test_of_equal_weights_the_greatest_item_id_is_dropped() -> None:
@@ -155,8 +164,14 @@ def test_the_arrays_double_as_items_come() -> None:
         rows[f"{n}"] = Row(0)
         sizes.append(rows.nbytes)
     assert len(set(sizes)) < len(sizes)
-    # 48 bytes for each of 16 items, 36 a neighbour for each of 16 lines; ids in 16 bytes, bounds, slots, spare lines
-    assert sizes[-1] == 16 * (48 + 3 * 36) + 16 + 16 * 16 + 16 * 4 + 16 * 4 + 8
+    # 56 bytes for each of 16 items, 16 for their priors and 5 for their owners; 36 a neighbour, for eight of each row,
+    # of which there is room for more; rows, places given and free, and the first free line of the one length there is
+    assert len(rows.table.neighbours) == 128
+    table = 16 * (56 + 16 + 5) + 128 * 36 + 8 * 5
+    # bounds, two slots, hash and free index; an arena has room for all texts that a row of so many bytes might bring
+    items, no_categories = 16 * (16 + 8 + 8 + 4) + 64 + 40, (16 + 8 + 8 + 4) + 64 + 40
+    ranking = sum(array.nbytes for array in rows.board)
+    assert sizes[-1] == table + items + no_categories + 2 * (32 * 12 + 4) + ranking  # two boards of leaders
 
 
 # -- ranking
@@ -282,17 +297,18 @@ def test_ids_sort_as_python_sorts_them(ids: list[str]) -> None:
     for item in ids:
         items.intern(item)
     for item, other in pairwise(ids):
-        indices = items.indices[item], items.indices[other]
-        assert precedes(*indices, items.arena, items.bounds) == (item < other)
-        assert not precedes(indices[0], indices[0], items.arena, items.bounds)
+        indices, (arena, bounds, *_) = (items.find(item), items.find(other)), items.arrays
+        assert precedes(*indices, arena, bounds) == (item < other)
+        assert not precedes(indices[0], indices[0], arena, bounds)
 
 
 def test_kernels_compile_for_all_parameters_at_once() -> None:
     compile_kernels(DEFAULTS)
-    kernels = fold_tape, mark_used, place_of, rank_session
+    own = drop_rows, fold_pairs, mark_used, place_of, texts_size, count_leaders, put_rows, read_rows, move_lines
+    kernels = *INTERNING, count_leader, find_candidates, *own
     compiled = [len(kernel.signatures) for kernel in kernels]
     compile_kernels(replace(DEFAULTS, row_size=2, trend_floor=0, hop_weight=1, half_life_ms=7))
-    assert [len(kernel.signatures) for kernel in kernels] == compiled
+    assert [len(kernel.signatures) for kernel in kernels] == compiled == [1] * len(kernels)
 
 
 def test_an_endless_stream_of_new_items_needs_no_more_room() -> None:
@@ -308,15 +324,53 @@ def test_an_endless_stream_of_new_items_needs_no_more_room() -> None:
         if start >= 10_000:
             sizes.add(rows.nbytes)
     assert len(sizes) == 1
-    assert len(rows._items.ids) < 4_000
+    assert len(rows.ids.arrays.bounds) <= 4_096
+
+
+def test_an_endless_stream_of_new_categories_needs_no_more_room() -> None:
+    rows = DenseRows(SMALL)
+    sizes = set()
+    for start in range(0, 20_000, 500):
+        rows.fold_all((Increment(f"i{n:05}", 1, 1, (), f"c{n:05}"), n) for n in range(start, start + 500))
+        for item in rows.least_met(list(rows), max(0, len(rows) - 1_000)):
+            del rows[item]
+        rows.tidy()
+        if start >= 5_000:
+            sizes.add(rows.nbytes)
+    assert len(sizes) == 1
+    assert rows.leaders("c00000") == []
+    assert rows.leaders("c19999") == ["i19999"]
+
+
+def test_an_item_on_a_board_keeps_its_index_though_its_row_is_dropped() -> None:
+    rows = DenseRows(SMALL)
+    rows._tidy_at = 0
+    rows.fold_all([(Increment("tea", 1, 1, (), "drinks"), 0), (Increment("tea", 1, 1, (), "hot"), 0)])
+    del rows["tea"]
+    rows.tidy()
+    rows.fold_all([(Increment("pot", 1, 1), 0)])
+    assert (rows.leaders("drinks"), rows.leaders(None)) == (["tea"], ["pot"])
+
+
+def test_what_others_hold_keeps_its_index() -> None:
+    rows = DenseRows(SMALL)
+    rows._tidy_at = 0
+    held, free = rows.ids.intern("held"), rows.ids.intern("free")
+
+    def mark_held(used: NDArray[np.bool_]) -> None:
+        used[held] = True
+
+    rows.mark_held = mark_held
+    rows.tidy()
+    assert (rows.ids.find("held"), rows.ids.find("free"), rows.ids.intern("new")) == (held, -1, free)
+    assert rows.ids.find(TOTALS) == 0
 
 
 def test_a_neighbour_without_a_row_takes_no_line() -> None:
     rows = DenseRows(DEFAULTS)
     rows["tea"] = Row(0, weights={f"cup-{n}": 1.0 for n in range(64)}, pairs={f"cup-{n}": 1.0 for n in range(64)})
-    lines = len(rows._table.neighbours)
-    assert len(rows._items.ids) == 66
-    assert lines == 2
+    assert len(rows.ids) == 66
+    assert (rows.table.blocks[ROWS], rows.table.blocks[USED]) == (1, STEP + 64)
 
 
 def test_the_lines_of_dropped_rows_are_given_again() -> None:
@@ -327,4 +381,51 @@ def test_the_lines_of_dropped_rows_are_given_again() -> None:
         rows.fold_all([(Increment(f"pot-{n}", 1, 1, (("cup", 1.0, 1, 0),)), 0)])
         assert rows[f"pot-{n}"].weights == {"cup": 1.0}
         del rows[f"pot-{n}"]
-    assert len(rows._table.neighbours) == 2
+    assert (rows.table.blocks[USED], rows.table.blocks[FREE]) == (2 * STEP, STEP)
+    assert len(rows.table.neighbours) == 32
+
+
+def test_a_row_that_grows_moves_to_a_longer_line_and_leaves_its_own_to_others() -> None:
+    rows = DenseRows(DEFAULTS)
+    rows.make_room(0, 0, 10_000)  # so that no line is moved for want of places
+    blocks = rows.table.blocks
+    for n in range(17):
+        add(rows, f"cup-{n:02}", 1.0 + n)
+    assert rows["tea"].weights == {f"cup-{n:02}": 1.0 + n for n in range(17)}
+    assert rows["tea"].pairs == dict.fromkeys(rows["tea"].weights, 1.0)
+    # Lines of 8, 16 and 24 places, of which the first two are free.
+    assert (blocks[USED], blocks[FREE]) == (STEP + 8 + 16 + 24, 8 + 16)
+    rows["pot"] = row({"a": 1.0})
+    rows["jug"] = row({f"b{n}": 1.0 for n in range(9)})
+    assert (blocks[USED], blocks[FREE], blocks[ROWS]) == (STEP + 8 + 16 + 24, 0, 3)
+    rows["jug"] = row({"b": 1.0})
+    assert (blocks[USED], blocks[FREE]) == (STEP + 8 + 16 + 24 + 8, 16)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans()), max_size=150),
+    st.integers(1, 20),
+)
+def test_no_place_is_given_twice_or_lost(steps: list[tuple[int, int, bool]], row_size: int) -> None:
+    rows = DenseRows(replace(DEFAULTS, row_size=row_size))
+    for number, (item, other, is_added) in enumerate(steps):
+        if is_added:
+            rows.fold_all([(Increment(f"i{item}", 1, 1, ((f"o{other}", 1.0 + number, 1, 0),)), 0)])
+        elif f"i{item}" in rows:
+            del rows[f"i{item}"]
+        if number % 10 == 9:
+            rows.make_room(0, 0, number)
+    taken = np.zeros(len(rows.table.neighbours), np.int64)
+    free = 0
+    for own in rows.table.items[rows.table.items["line"] > 0]:
+        assert own["size"] <= min(own["room"], row_size)
+        taken[own["line"] : own["line"] + own["room"]] += 1
+    for step, line in enumerate(rows.table.blocks[LINES:].tolist()):
+        while line:
+            taken[line : line + STEP * step] += 1
+            free += STEP * step
+            line = rows.table.neighbours[line]
+    used = rows.table.blocks[USED]
+    assert not taken[:STEP].any() and not taken[used:].any() and (taken[STEP:used] == 1).all()
+    assert (free, len(rows)) == (rows.table.blocks[FREE], len(list(rows)))
