@@ -30,7 +30,7 @@ __all__ = ["BatchConsumer", "BatchSchema", "BatchTransport", "Checkpoints", "Rec
 
 #: Bytes of keys and values in a batch: some hundred events, short enough to keep the event loop responsive. Larger
 #: ones cost no less an event here.
-_BATCH_BYTES = 64 * 1024
+_BATCH_BYTES = 256 * 1024
 #: Batches of one stage that are handed out and not yet acknowledged.
 _IN_FLIGHT = 2
 #: Seconds that a fetch may last until the consumer looks whether it is to stop.

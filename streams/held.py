@@ -9,7 +9,7 @@ A record is looked at few times here: all that is there is merged at once, and b
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -34,7 +34,6 @@ _MERGE_WAIT_S = 1.0
 _BEYOND_ANY_TIME = 1 << 44
 
 _timestamp = attrgetter("timestamp")
-_topic = attrgetter("topic")
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -169,9 +168,10 @@ class StageRecords:
 
     def lags(self) -> Counter[str]:
         """Return how many records are held, by topic."""
-        lags = Counter(map(_topic, islice(self._merged.records, self._at, None)))
-        for (topic, _), partition in self._partitions.items():
-            lags[topic] += len(partition.records)
+        merged = np.bincount(self._merged.owners[self._at :], minlength=len(self._partitions)).tolist()
+        lags: Counter[str] = Counter()
+        for ((topic, _), partition), count in zip(self._partitions.items(), merged, strict=True):
+            lags[topic] += len(partition.records) + count
         return lags
 
     def _merge(self, now: float) -> _Merged:

@@ -70,7 +70,7 @@ class Settings:
     kpi_window_s: float = _setting(
         DEFAULTS.kpi_window_ms / 1000, "length in seconds of a window of acceptance-metrics", 1, 86_400
     )
-    commit_interval_s: float = _setting(1.0, "seconds between flushes of the tables", 0.1, 60)
+    commit_interval_s: float = _setting(2.0, "seconds between flushes of the tables", 0.1, 60)
     tick_ms: float = _setting(
         20.0, "milliseconds that events gather: the longest wait for ingest, and again for suggest", 0, 1000
     )

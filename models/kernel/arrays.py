@@ -28,6 +28,7 @@ __all__ = [
     "nobodys_items",
     "with_more_items",
     "with_more_owners",
+    "with_more_places",
     "with_places",
 ]
 
@@ -121,6 +122,14 @@ def empty_table(row_size: int) -> Table:
 def with_places(table: Table, places: int) -> Table:
     """Return a table with so many places, which no line has."""
     return table._replace(**_places(places), blocks=np.zeros_like(table.blocks))
+
+
+def with_more_places(table: Table, places: int) -> Table:
+    """Return a table with so many places, of which the lines have those that they had."""
+    used, grown = table.blocks[USED], _places(places)
+    for name, array in grown.items():
+        array[:used] = getattr(table, name)[:used]
+    return table._replace(**grown)
 
 
 def _places(count: int) -> dict[str, NDArray[Any]]:

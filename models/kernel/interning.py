@@ -130,14 +130,15 @@ def find_ids(
 ) -> None:
     """Fill `found` with the indices of many texts, -1 for those that have none.
 
-    It goes over all of them again for each step, so that no read from memory waits for another: a dozen are then on
-    their way at once, and a text takes a fifth of the time.
+    What stands all over the memory is collected first, in loops that decide nothing: no read then waits for another, a
+    dozen are on their way at once, and a text takes a fifth of the time.
     """
     slots, mask = ids.slots, len(ids.slots) - 1
-    count = len(starts)
+    count, last = len(starts), len(ids.arena) - 1
     hashes, places = np.empty(count, np.int64), np.empty(count, np.int64)
-    # Those that are still looked for, and where their bytes stand if it is they.
-    asked, owns = np.empty(count, np.int64), np.empty(count, np.int64)
+    # Those that are still looked for; of the one in whose slot each is looked for: hash, bounds and first byte.
+    asked, others = np.empty(count, np.int64), np.empty(count, np.int64)
+    begins, lengths, bytes_ = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
     for text in range(count):
         hashes[text] = hash64(buffer, starts[text], ends[text])
         places[text] = hashes[text] & mask
@@ -146,30 +147,26 @@ def find_ids(
         for k in range(count):
             found[asked[k]] = slots[places[asked[k]]] - 1
         for k in range(count):
-            text = asked[k]
-            if found[text] >= 0 and ids.hashes[found[text]] != hashes[text]:
-                found[text] = _ANOTHER
+            others[k] = ids.hashes[max(0, found[asked[k]])]
         for k in range(count):
-            text = asked[k]
-            if found[text] >= 0:
-                owns[text] = ids.bounds[found[text], 0]
-                if ids.bounds[found[text], 1] - owns[text] != ends[text] - starts[text]:
-                    found[text] = _ANOTHER
+            own = max(0, found[asked[k]])
+            begins[k] = ids.bounds[own, 0]
+            lengths[k] = ids.bounds[own, 1] - begins[k]
         for k in range(count):
-            text = asked[k]
-            if found[text] >= 0 and starts[text] < ends[text] and ids.arena[owns[text]] != buffer[starts[text]]:
-                found[text] = _ANOTHER
+            bytes_[k] = ids.arena[min(max(0, begins[k]), last)]
         left = 0
         for k in range(count):
             text = asked[k]
-            if found[text] >= 0:
-                # Nearly always equal: to look at all bytes is quicker than to be ready to leave.
+            if found[text] < 0:
+                continue
+            length = ends[text] - starts[text]
+            is_same = others[k] == hashes[text] and lengths[k] == length
+            if is_same:
                 unlike = np.uint8(0)
-                for place in range(ends[text] - starts[text]):
-                    unlike |= ids.arena[owns[text] + place] ^ buffer[starts[text] + place]
-                if unlike:
-                    found[text] = _ANOTHER
-            if found[text] == _ANOTHER:
+                for place in range(length):
+                    unlike |= ids.arena[begins[k] + place] ^ buffer[starts[text] + place]
+                is_same = unlike == 0
+            if not is_same:
                 places[text] = (places[text] + 1) & mask
                 asked[left] = text
                 left += 1

@@ -225,14 +225,12 @@ def _tally(table: Table, board: Board, row: int, factor: float, most: int) -> No
     for k in range(min(most, table.items[row].size)):
         # Without a sign, of which an index would have to be freed.
         item = np.uint32(neighbours[line + k])
-        part = factor * powered[line + k]
-        if cells[item].query == query:
-            cells[item].total += part
-        else:
-            cells[item].query = query
-            cells[item].total = part
-            met[count] = item
-            count += 1
+        # Nothing is decided here: whether an item was met before is a guess that fails half the time.
+        is_met = cells[item].query == query
+        cells[item].total = is_met * cells[item].total + factor * powered[line + k]
+        cells[item].query = query
+        met[count] = item
+        count += not is_met
     board.counts[_MET] = count
 
 

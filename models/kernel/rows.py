@@ -22,6 +22,7 @@ from models.kernel.arrays import (
     nobodys_items,
     with_more_items,
     with_more_owners,
+    with_more_places,
     with_places,
 )
 from models.kernel.caching import enable_cache
@@ -47,6 +48,9 @@ __all__ = ["DenseRows", "Folded", "PairsRecord", "compile_kernels"]
 #: there are so many.
 _TIDY_GROWTH = 1.25
 _TIDY_MIN = 1024
+
+#: Lines are moved together when such a part of their places is free; where it is less, places are only added.
+_FREE_PART = 8
 
 #: No offset is greater.
 _OFFSET_MAX: Final = 2**63 - 1
@@ -205,11 +209,15 @@ class DenseRows(Rows):
         length = len(self.table.neighbours)
         if used + places > length:
             # A quarter more than is needed: places that are nearly all taken would be moved again and again.
-            while length < (used - free) * 5 // 4 + places:
+            kept = used if free < used // _FREE_PART else used - free
+            while length < kept * 5 // 4 + places:
                 length *= 2
-            moved = with_places(self.table, length)
-            move_lines(self.table, moved)
-            self.table = moved
+            if kept == used:
+                self.table = with_more_places(self.table, length)
+            else:
+                moved = with_places(self.table, length)
+                move_lines(self.table, moved)
+                self.table = moved
 
     def fold_all(self, increments: Iterable[tuple[Increment, int]]) -> None:
         entries = [PairEntry(0, 0, time_ms, time_ms, increment) for increment, time_ms in increments]
