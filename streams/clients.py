@@ -1,14 +1,9 @@
 """The Kafka clients that work beside Faust's own consumer."""
 
 import logging
-import sys
-from functools import partial
-
-from aiokafka import AIOKafkaProducer
-from aiokafka.codec import lz4_encode
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.log_consumer import LogConsumer
+from streams.produce_batch import Producer
 from streams.settings import Settings
 from streams.topics import MAX_RECORD_BYTES
 
@@ -24,9 +19,6 @@ _FETCH_BYTES = 4 * 1024 * 1024
 #: Bytes of a batch on its way to the broker.
 _PRODUCER_BATCH_BYTES = 512 * 1024
 
-#: aiokafka compresses at level 9 and has no setting: suggestions then take 10 µs each, for a fifth less to send.
-_LZ4_LEVEL = 1
-
 
 class Clients:
     """Makes unstarted clients for one broker.
@@ -39,8 +31,6 @@ class Clients:
 
     def __init__(self, settings: Settings, has_transactions: bool) -> None:
         self._settings = settings
-        # The compiled batches look the function up in their own module.
-        sys.modules[DefaultRecordBatchBuilder.__module__].__dict__["lz4_encode"] = partial(lz4_encode, level=_LZ4_LEVEL)
         self._has_transactions = has_transactions
 
     @property
@@ -48,19 +38,15 @@ class Clients:
         """How long a fetch without data may wait."""
         return _FETCH_WAIT_MS if self._has_transactions else _EMBEDDED_FETCH_WAIT_MS
 
-    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        """Return a producer; idempotent where the broker can.
-
-        Rows, which are written in transactions, are numbers and hardly smaller when compressed.
-        """
-        return AIOKafkaProducer(
+    def producer(self, transactional_id: str | None = None) -> Producer:
+        """Return a producer; idempotent where the broker can."""
+        return Producer(
             bootstrap_servers=self._settings.servers,
             acks="all",
             enable_idempotence=self._has_transactions,
             transactional_id=transactional_id,
             max_batch_size=_PRODUCER_BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
-            compression_type="lz4" if transactional_id is None else None,
         )
 
     def log_consumer(self) -> LogConsumer:

@@ -4,26 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
+from streams.produce_batch import Message, Messages, ProduceBatch, Producer
 
-__all__ = ["Message", "Outbox", "Published"]
-
-#: aiokafka takes a list.
-_Headers = list[tuple[str, bytes]]
-
-
-class Message(NamedTuple):
-    """Key, value and headers of a message."""
-
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
-_NO_HEADERS: list[_Headers] = [[]]
+__all__ = ["Outbox", "Published"]
 
 #: Bytes not yet acknowledged above which the stages wait: about a second's output, which a flush has to wait for.
 _BACKLOG_BYTES = 4 * 1024 * 1024
@@ -42,40 +27,27 @@ class Published(NamedTuple):
 class _Job:
     """The messages of one call."""
 
-    __slots__ = ("acknowledged", "after", "arrived", "first", "headers", "keys", "sent", "size", "values")
+    __slots__ = ("acknowledged", "after", "arrived", "first", "messages", "sent", "size")
 
-    def __init__(
-        self,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes],
-        headers: Sequence[_Headers] | None,
-        after: "asyncio.Future[Any] | None",
-    ) -> None:
-        self.keys = keys
-        self.values = values
-        #: Of each message, None where there are none.
-        self.headers = headers
+    def __init__(self, messages: Messages, after: "asyncio.Future[Any] | None") -> None:
+        self.messages = messages
         self.after = after
         self.acknowledged: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
-        self.size = sum(map(len, values))
+        self.size: int = messages.sizes().sum().item()
         #: Messages that were sent, those of them that are acknowledged, and the offset of the first.
         self.sent = 0
         self.arrived = 0
         self.first: int | None = None
 
-    def fill(self, batch: Any) -> int:
+    def fill(self, batch: ProduceBatch) -> int:
         """Put messages that are not sent yet into a batch, until it is full; return how many."""
-        append, before = batch.append, self.sent
-        headers = self.headers or _NO_HEADERS * len(self.values)
-        for key, value, own in islice(zip(self.keys, self.values, headers, strict=True), before, None):
-            if append(timestamp=None, key=key, value=value, headers=own) is None:
-                break
-            self.sent += 1
-        return self.sent - before
+        count = batch.extend(self.messages, self.sent)
+        self.sent += count
+        return count
 
     @property
     def is_sent(self) -> bool:
-        return self.sent == len(self.values)
+        return self.sent == len(self.messages.values)
 
 
 class _Lane:
@@ -96,13 +68,13 @@ class Outbox:
 
     Parameters
     ----------
-    producer : AIOKafkaProducer
+    producer : Producer
         Started; idempotent where the broker can.
     on_failure : callable
         Called with the error when a send has failed for good. It must stop the process: nothing is sent after.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, producer: Producer, on_failure: Callable[[BaseException], None]) -> None:
         self._producer = producer
         self._on_failure = on_failure
         self._lanes: dict[tuple[str, int], _Lane] = {}
@@ -124,31 +96,13 @@ class Outbox:
         after : future, optional
             Nothing is sent before it is done.
         """
-        headers = [list(message.headers) for message in messages]
-        return self._queue(
-            topic,
-            partition,
-            _Job(
-                [message.key for message in messages],
-                [message.value for message in messages],
-                headers if any(headers) else None,
-                after,
-            ),
-        )
+        return self.publish_many(topic, partition, Messages.of(messages), after)
 
     def publish_many(
-        self,
-        topic: str,
-        partition: int,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes],
-        headers: Sequence[_Headers] | None = None,
-        after: "asyncio.Future[Any] | None" = None,
+        self, topic: str, partition: int, messages: Messages, after: "asyncio.Future[Any] | None" = None
     ) -> "asyncio.Future[Published]":
-        """Queue messages as `publish`, given as sequences of the same length; messages may share their headers."""
-        return self._queue(topic, partition, _Job(keys, values, headers, after))
-
-    def _queue(self, topic: str, partition: int, job: _Job) -> "asyncio.Future[Published]":
+        """Queue messages as `publish` does."""
+        job = _Job(messages, after)
         self._pending.add(job.acknowledged)
         job.acknowledged.add_done_callback(self._pending.discard)
         self._backlog += job.size
@@ -230,7 +184,7 @@ class Outbox:
                 job.first = offset
             offset += count
             job.arrived += count
-            if job.arrived == len(job.values):
+            if job.arrived == len(job.messages.values):
                 self._backlog -= job.size
                 job.acknowledged.set_result(Published(job.first, offset))
         if self._backlog <= _BACKLOG_BYTES // 2:

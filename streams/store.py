@@ -15,13 +15,13 @@ from time import time
 from typing import Any
 
 import rocksdict
-from aiokafka import AIOKafkaProducer
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
 from models.errors import InvariantError
 from streams.changelog import LogReader
 from streams.log_consumer import LogRecord
+from streams.produce_batch import Message, Messages, Producer
 from streams.wire import MARK_KEY
 
 __all__ = ["Changelog", "Store"]
@@ -64,20 +64,20 @@ class Changelog:
     """
 
     def __init__(
-        self, reader: LogReader, new_producer: Callable[[str | None], AIOKafkaProducer], has_transactions: bool
+        self, reader: LogReader, new_producer: Callable[[str | None], Producer], has_transactions: bool
     ) -> None:
         self.reader = reader
         self.has_transactions = has_transactions
         self._new_producer = new_producer
 
-    async def writer(self, topic: str, partition: int) -> AIOKafkaProducer:
+    async def writer(self, topic: str, partition: int) -> Producer:
         """Start the producer of one partition; a former owner's can no longer write."""
         producer = self._new_producer(f"{topic}-{partition}" if self.has_transactions else None)
         await producer.start()
         return producer
 
     @asynccontextmanager
-    async def transaction(self, writer: AIOKafkaProducer) -> AsyncIterator[None]:
+    async def transaction(self, writer: Producer) -> AsyncIterator[None]:
         """Write in one transaction where there are any."""
         if not self.has_transactions:
             yield
@@ -93,7 +93,7 @@ class Store(RocksDBStore):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._writers: dict[int, AIOKafkaProducer] = {}
+        self._writers: dict[int, Producer] = {}
 
     # -- what Faust calls
 
@@ -175,15 +175,13 @@ class Store(RocksDBStore):  # type: ignore[misc]
         if writer is None:
             raise InvariantError(f"table {self.table_name}: flush of partition {partition}, which is not owned")
         async with self.changelog.transaction(writer):
-            batch = writer.create_batch()
-            sent = []
-            for key, value in chain(rows.items(), [(MARK_KEY, mark)]):
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    sent.append(await writer.send_batch(batch, self._topic, partition=partition))
-                    batch = writer.create_batch()
-                    batch.append(key=key, value=value, timestamp=None)
-            last = batch.record_count()
-            sent.append(await writer.send_batch(batch, self._topic, partition=partition))
+            messages = Messages.of([Message(key, value) for key, value in chain(rows.items(), [(MARK_KEY, mark)])])
+            done, sent = 0, []
+            while done < len(messages.keys):
+                batch = writer.create_batch()
+                last = batch.extend(messages, done)
+                done += last
+                sent.append(await writer.send_batch(batch, self._topic, partition=partition))
             acknowledged = [await future for future in sent]
         local = rocksdict.WriteBatch(raw_mode=True)
         for key, value in rows.items():

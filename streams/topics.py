@@ -8,8 +8,8 @@ from streams.settings import Settings
 
 __all__ = ["INPUTS", "MAX_RECORD_BYTES", "TABLES", "Role", "Topic", "changelog_name", "topic_table"]
 
-#: The largest record batch in bytes. A packed record is made from about 64 kB of input: the most come from orders of a
-#: hundred items with ids of one letter, whose pairs take 5.5 MB if they are all for one partition.
+#: The largest record batch in bytes. A packed record is made from at most 4,000 lines (`streams.batching.cut`): with
+#: orders of a hundred items they give pairs of 5.6 MB, if all are for one partition.
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 
 #: The tables of the stages suggest, learn and measure, in the data's order.

@@ -39,6 +39,7 @@ from models.ladder import REASONS
 from models.layout.events import Head, entry_at
 from models.layout.pairs import head_bytes
 from models.parameters import Parameters
+from models.parts import Parts
 from models.records import KINDS, Kind
 from models.shard import LogState
 from models.suggesting import Suggestion
@@ -120,17 +121,17 @@ class Answers(NamedTuple):
 
     Attributes
     ----------
-    keys, values : list of bytes
+    keys, values : Parts
         Session ids, and messages.
-    offsets : list of int
+    offsets : ndarray of int64
         Of each the offset of the record that holds its event.
     arrivals : ndarray of int64
         When its event arrived in Kafka, in ms.
     """
 
-    keys: list[bytes]
-    values: list[bytes]
-    offsets: list[int]
+    keys: Parts
+    values: Parts
+    offsets: NDArray[np.int64]
     arrivals: NDArray[np.int64]
 
 
@@ -226,7 +227,7 @@ class DenseSuggesting:
         batch, buffer, events = self._batch(records)
         out = self._fold(batch, events, kept)
         served = Served()
-        self._collect_answers(served, records, buffer, out)
+        self._collect_answers(served, records, batch, out)
         self._collect_outcomes(served, records, buffer, out)
         self._collect_tallies(served, buffer, out)
         served.pairs = self._pack_pairs(records, chains, rows_max, out)
@@ -301,19 +302,16 @@ class DenseSuggesting:
 
     # -- what it brings about
 
-    def _collect_answers(self, served: Served, records: Sequence[LogRecord], buffer: bytes, out: Out) -> None:
-        messages = out.bytes[: out.ends[BYTES]].tobytes()
+    def _collect_answers(self, served: Served, records: Sequence[LogRecord], batch: Batch, out: Out) -> None:
+        messages = out.bytes[: out.ends[BYTES]].copy()
         columns = out.served[: out.ends[SERVED]]
         is_new = columns[:, 2] > columns[:, 1]
         partitions = np.array([record.partition for record in records])[columns[:, 0]]
+        offsets = np.array([record.offset for record in records])
         for partition in np.unique(partitions[is_new]).tolist():
             own = columns[is_new & (partitions == partition)]
-            _, starts, ends, keys, key_ends = own[:, :5].T.tolist()
             served.answers[partition] = Answers(
-                [buffer[start:end] for start, end in zip(keys, key_ends, strict=True)],
-                [messages[start:end] for start, end in zip(starts, ends, strict=True)],
-                [records[number].offset for number in own[:, 0].tolist()],
-                own[:, 5],
+                Parts(batch.buffer, own[:, 3:5]), Parts(messages, own[:, 1:3]), offsets[own[:, 0]], own[:, 5]
             )
         for number, time_ms, kind, origin, offset in columns[~is_new][:, [0, 7, 8, 9, 10]].tolist():
             key = f"{time_ms:012x}{kind:x}{origin:05x}{offset:014x}"

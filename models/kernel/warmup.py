@@ -4,6 +4,7 @@ import numpy as np
 
 from models.coverage import Chain, Packed, Span
 from models.kernel.door import compile_door
+from models.kernel.records import compile_records
 from models.kernel.rows import DenseRows, compile_kernels
 from models.kernel.suggesting import DenseSuggesting, LogRecord
 from models.layout import events
@@ -22,6 +23,7 @@ def warm_up(parameters: Parameters) -> None:
     """
     compile_kernels(parameters)
     compile_door(parameters)
+    compile_records()
     stage = DenseSuggesting(DenseRows(parameters), 1, parameters)
     span = Span("browse-0", -1, 0)
     event = Event("browse", "e", "s", parameters.session_gap_ms, "browse", (Line("tea"),))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from faust.types import TP
@@ -13,9 +13,10 @@ from models.errors import AccidentError
 from models.kernel.door import Door
 from models.records import Kind
 from streams.admin import committed_offsets
-from streams.batching import RecordBatch
+from streams.batching import RecordBatch, cut
 from streams.context import Context
-from streams.outbox import Message
+from streams.held import Record
+from streams.produce_batch import Message
 from streams.topics import INPUTS
 from streams.wire import DoorMark, checked, dead_letter, decode_door_mark, encode_door_mark
 
@@ -39,12 +40,14 @@ class Ingest:
         """Admit one batch; admitting and queueing its outputs is one step without a pause."""
         await self.context.outbox.room()
         if batch.epoch == self.context.epoch():
-            self._admit(batch)
+            # Each line is an object in its message.
+            for records in cut(batch.records, ((record.value or b"").count(b"{") for record in batch.records)):
+                self._admit(records)
 
-    def _admit(self, batch: RecordBatch) -> None:
+    def _admit(self, records: Sequence[Record]) -> None:
         context, places = self.context, self._places
-        found = [places[record.topic, record.partition] for record in batch.records]
-        admitted = self._door.admit(batch.records, np.array(found, np.int64))
+        found = [places[record.topic, record.partition] for record in records]
+        admitted = self._door.admit(records, np.array(found, np.int64))
         for target, content in admitted.packed.items():
             context.outbox.publish(context.name("session-events"), target, [Message(None, checked(content))])
         for kind, count in admitted.accepted.items():

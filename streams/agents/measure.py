@@ -11,7 +11,7 @@ from models.measuring import measure, window_key
 from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.context import Context
-from streams.outbox import Message
+from streams.produce_batch import Message
 from streams.recovery import Loading
 from streams.stage import Rows, TableStage
 from streams.store import Store

@@ -13,11 +13,13 @@ from models.kernel.suggesting import Answers, DenseSuggesting, LogRecord, Served
 from models.layout.events import read_head
 from models.measuring import TallyEntry
 from models.partitioning import partition_of
+from models.parts import Parts
 from models.records import moment_label
 from models.suggesting import Suggestion, origin_partition
-from streams.batching import RecordBatch
+from streams.batching import RecordBatch, cut
 from streams.context import Context
 from streams.outbox import Published
+from streams.produce_batch import Message, Messages, headers_bytes
 from streams.recovery import Loading
 from streams.replica import Replica
 from streams.stage import Rows, TableStage
@@ -46,7 +48,7 @@ class _Publication:
         self.kept: dict[str, Suggestion] = {}
         self._places: dict[str, int] = {}
         #: Messages on their way from here, by batch.
-        self.own: list[list[bytes]] = []
+        self.own: list[Parts] = []
         #: The latest batch's confirmation.
         self.confirmed: asyncio.Task[None] | None = None
 
@@ -91,29 +93,26 @@ class Suggest(TableStage[SessionShard]):
     # -- the fold
 
     def _fold(self, batch: RecordBatch) -> None:
-        context, outbox = self.context, self.context.outbox
         records = self._records(batch)
-        if not records:
-            return
+        for part in cut(records, (record.head.lines for record in records)):
+            self._serve(part)
+
+    def _serve(self, records: Sequence[LogRecord]) -> None:
+        context, outbox = self.context, self.context.outbox
         kept = {record.partition: self._publications[record.partition].kept for record in records}
         served = self._sessions.serve(records, kept, self._pair_chains, context.rows_max)
         for target, content in served.pairs.items():
-            outbox.publish_many(context.name("pairs"), target, [None], [checked(content)])
+            outbox.publish(context.name("pairs"), target, [Message(None, checked(content))])
         self._observe(served)
         confirmations = {partition: self._publish(partition, served.answers.get(partition)) for partition in kept}
         for partition, outcomes in served.outcomes.items():
-            outbox.publish_many(
-                context.name("acceptance"),
-                partition,
-                [outcome.session_id.encode() for outcome in outcomes],
-                [encode_json(outcome) for outcome in outcomes],
-                after=confirmations[partition],
-            )
+            messages = [Message(outcome.session_id.encode(), encode_json(outcome)) for outcome in outcomes]
+            outbox.publish(context.name("acceptance"), partition, messages, confirmations[partition])
         # Every suggestion is tallied: an outbox that is settled holds no batch that is not confirmed.
         all_confirmed = asyncio.gather(*confirmations.values())
         for target, tallies in self._pack_tallies(records, served).items():
-            value = PACKED_TALLIES.encode(tallies)
-            outbox.publish_many(context.name("tallies"), target, [None], [value], after=all_confirmed)
+            message = Message(None, PACKED_TALLIES.encode(tallies))
+            outbox.publish(context.name("tallies"), target, [message], all_confirmed)
         for partition, key in served.taken:
             self._publications[partition].take(key)
 
@@ -147,7 +146,7 @@ class Suggest(TableStage[SessionShard]):
             for outcome in outcomes:
                 metrics.acceptance.labels(outcome.stage).inc()
 
-    def _pack_tallies(self, records: list[LogRecord], served: Served) -> dict[int, Packed[TallyEntry]]:
+    def _pack_tallies(self, records: Sequence[LogRecord], served: Served) -> dict[int, Packed[TallyEntry]]:
         """Return the records of `tallies` by target partition, one span for each partition of ours."""
         packed: dict[int, Packed[TallyEntry]] = {}
         spans: dict[tuple[int, int], int] = {}
@@ -170,13 +169,11 @@ class Suggest(TableStage[SessionShard]):
         published = None
         if answers is not None:
             publication.own.append(answers.values)
-            headers = {offset: [(LOG_OFFSET, str(offset).encode())] for offset in set(answers.offsets)}
+            offsets, numbers = np.unique(answers.offsets, return_inverse=True)
+            headers = Parts.of(headers_bytes([(LOG_OFFSET, str(offset).encode())]) for offset in offsets.tolist())
+            headers = Parts(headers.buffer, headers.bounds[numbers])
             published = self.context.outbox.publish_many(
-                self.context.name("suggestions"),
-                partition,
-                answers.keys,
-                answers.values,
-                [headers[offset] for offset in answers.offsets],
+                self.context.name("suggestions"), partition, Messages(answers.keys, answers.values, headers)
             )
         confirmation = asyncio.get_running_loop().create_task(
             self._confirm(partition, publication, publication.confirmed, published, answers)

@@ -67,7 +67,7 @@ class SingleStage:
         self._sessions.take_dirty()
         learn_packed(self._counts, self._counts.position, served.pairs[0])
         self._counts.take_dirty()
-        for message in served.answers[0].values:
+        for message in filter(None, served.answers[0].values):
             messages[int(message[_OFFSET], 16) - first] = message
         return messages
 

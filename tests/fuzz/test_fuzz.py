@@ -72,7 +72,7 @@ def test_a_failure_is_reported_with_the_smallest_input_that_fails() -> None:
 
 
 def test_the_records_of_the_heaviest_batches_stay_below_the_limit(broker: EmbeddedBroker) -> None:
-    """Orders of a hundred items with the shortest ids: the most increments that a batch's bytes can bring."""
+    """Orders of a hundred items with the shortest ids: the most increments that the lines of a record can bring."""
     lines = [{"item_id": chr(33 + at)} for at in range(94) if chr(33 + at) not in '"\\'] * 2
 
     def order(number: int) -> Input:

@@ -1,6 +1,6 @@
 """Switches for rules 5 to 8: takeover, local store, first message, client retries."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any
@@ -17,6 +17,7 @@ from models.shard import Shard
 from streams.agents.suggest import Suggest
 from streams.changelog import LogReader
 from streams.outbox import Outbox
+from streams.produce_batch import Messages
 from streams.stage import TableStage
 from streams.store import Changelog, Store
 from streams.wire import MARK_KEY, Mark
@@ -199,8 +200,8 @@ def judge_at_once() -> AbstractContextManager[None]:
     """Send outcomes and tallies before the suggestion that they judge is acknowledged."""
     publish = Outbox.publish_many
 
-    def at_once(self: Outbox, *message: Any, after: Awaitable[Any] | None = None) -> Any:
-        return publish(self, *message)
+    def at_once(self: Outbox, topic: str, partition: int, messages: Messages, after: Any = None) -> Any:
+        return publish(self, topic, partition, messages)
 
     return replaced(Outbox, "publish_many", at_once)
 

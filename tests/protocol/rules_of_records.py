@@ -19,6 +19,7 @@ from streams.agents.ingest import Ingest
 from streams.agents.suggest import Suggest
 from streams.outbox import Outbox
 from streams.pipeline import Pipeline
+from streams.produce_batch import Message, Messages
 from streams.store import Store
 from streams.wire import MARK_KEY, PACKED_PAIRS, Mark
 
@@ -94,14 +95,14 @@ def split_offsets() -> AbstractContextManager[None]:
     """Send what one origin offset holds for one target in two records, each of which claims to hold all of it."""
     publish = Outbox.publish_many
 
-    def split(self: Outbox, topic: str, partition: int, keys: Any, values: Any, *rest: Any, **further: Any) -> Any:
+    def split(self: Outbox, topic: str, partition: int, messages: Messages, after: Any = None) -> Any:
         if topic != "pairs":
-            return publish(self, topic, partition, keys, values, *rest, **further)
-        packed = PACKED_PAIRS.decode(values[0])
+            return publish(self, topic, partition, messages, after)
+        packed = PACKED_PAIRS.decode(messages.values[0])
         middle = len(packed.entries) // 2
         for entries in (packed.entries[:middle], packed.entries[middle:]):
             half = PACKED_PAIRS.encode(msgspec.structs.replace(packed, entries=entries))
-            published = publish(self, topic, partition, keys, [half], *rest, **further)
+            published = publish(self, topic, partition, Messages.of([Message(None, half)]), after)
         return published
 
     return replaced(Outbox, "publish_many", split)

@@ -39,10 +39,11 @@ class SimulatedProducer:
         return self._ask("send", lambda: self._append(batch, topic, partition), (topic, partition))
 
     def _append(self, batch: MemoryBatch, topic: str, partition: int) -> RecordMetadata:
+        messages, headers = batch.read()
         if self._id is None:
-            first = self._cluster.append(topic, partition, batch.messages, batch.headers)
+            first = self._cluster.append(topic, partition, messages, headers)
         else:
-            first = self._cluster.write(self._process, self._id, self._epoch, topic, partition, batch.messages)
+            first = self._cluster.write(self._process, self._id, self._epoch, topic, partition, messages)
         return RecordMetadata(topic, partition, TopicPartition(topic, partition), first, None, 0, 0)
 
     @asynccontextmanager

@@ -11,12 +11,13 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, RecordMetadata
 
 from models.kernel.door import compile_door
 from models.kernel.rows import compile_kernels
 from models.parameters import DEFAULTS
+from streams.produce_batch import ProduceBatch
 
 Message = tuple[bytes | None, bytes | None]
 Headers = Sequence[tuple[str, bytes]]
@@ -112,20 +113,17 @@ def record(
     return ConsumerRecord(topic, partition, offset, timestamp_ms, 0, key, value, None, 0, 0, headers)
 
 
-class MemoryBatch(BatchBuilder):
-    """aiokafka's own batch, which also remembers what was put into it."""
+class MemoryBatch(ProduceBatch):
+    """A batch as it is sent, and what aiokafka's own reader finds in it."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(size, 0)
-        self.messages: list[Message] = []
-        self.headers: list[Headers] = []
+        super().__init__(size, is_compressed=False, is_transactional=False)
 
-    def append(self, *, timestamp: int | None, key: bytes | None, value: bytes | None, headers: Headers = ()) -> object:
-        metadata = super().append(timestamp=timestamp, key=key, value=value, headers=list(headers))
-        if metadata is not None:
-            self.messages.append((key, value))
-            self.headers.append(headers)
-        return metadata
+    def read(self) -> tuple[list[Message], list[Headers]]:
+        """Return key and value of each message, and its headers."""
+        found = list(MemoryRecords(bytes(self._build())).next_batch())
+        assert [record.offset for record in found] == list(range(self.record_count()))
+        return [(record.key, record.value) for record in found], [record.headers for record in found]
 
 
 class Request:
@@ -134,8 +132,7 @@ class Request:
     def __init__(self, log: MemoryLog, topic: str, partition: int, batch: MemoryBatch) -> None:
         self.topic = topic
         self.partition = partition
-        self.messages = batch.messages
-        self.headers = batch.headers
+        self.messages, self.headers = batch.read()
         self.future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         self._log = log
 

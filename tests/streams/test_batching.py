@@ -14,13 +14,15 @@ from memory_log import T0_MS, MemoryLog, run, turns
 from models.errors import InvariantError
 from streams.admin import TopicsInfo
 from streams.app import create_app
-from streams.batching import BatchConsumer, BatchTransport, RecordBatch
+from streams.batching import BatchConsumer, BatchTransport, RecordBatch, cut
 from streams.held import Fetched, Record
 from streams.settings import Settings
 
 STAGES = {"browse": "ingest", "add-to-cart": "ingest", "orders": "ingest", "pairs": "learn"}
 BROWSE, CART, ORDERS, PAIRS = TP("browse", 0), TP("add-to-cart", 0), TP("orders", 0), TP("pairs", 0)
 KILOBYTE = 1024
+#: Bytes that fill a batch.
+BATCH = 256 * KILOBYTE
 MEGABYTE = 1024 * 1024
 
 
@@ -234,9 +236,9 @@ def test_a_partition_keeps_its_order_where_its_timestamps_do_not(consumer_of: Ma
 def test_a_batch_ends_with_the_record_that_fills_it(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
-        consumer.thread.send(BROWSE, (1, 32 * KILOBYTE), (2, 32 * KILOBYTE - 1), (3, 1), (4, 0), (5, 200 * KILOBYTE))
+        consumer.thread.send(BROWSE, (1, BATCH // 2), (2, BATCH // 2 - 1), (3, 1), (4, 0), (5, 3 * BATCH))
         first, second = await consumer.poll()
-        assert offsets([first], BROWSE) == [0, 1, 2]  # 64 kB are full, one byte less is not
+        assert offsets([first], BROWSE) == [0, 1, 2]  # one byte less is not full
         assert offsets([second], BROWSE) == [3, 4]
 
     run(test)
@@ -271,7 +273,7 @@ def test_records_of_a_changelog_are_left_out(consumer_of: Make) -> None:
 def test_a_stage_gets_no_third_batch_before_it_is_done_with_one(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE, PAIRS)
-        consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(5)])
+        consumer.thread.send(BROWSE, *[(second, BATCH) for second in range(5)])
         first, second = await consumer.poll()
         consumer.thread.send(PAIRS, (1, 0))
         [other] = await consumer.poll()  # the other stage is not held up
@@ -288,7 +290,7 @@ def test_a_stage_gets_no_third_batch_before_it_is_done_with_one(consumer_of: Mak
 def test_a_stage_that_is_done_does_not_wait_for_the_fetch_under_way(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
-        consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(3)])
+        consumer.thread.send(BROWSE, *[(second, BATCH) for second in range(3)])
         first, _ = await consumer.poll()
         consumer.thread.gate = asyncio.Event()
         polling = asyncio.ensure_future(consumer.poll())
@@ -308,7 +310,7 @@ def test_a_stage_that_is_done_does_not_wait_for_the_fetch_under_way(consumer_of:
 def test_a_superseded_batch_is_not_counted_when_it_is_done(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
-        consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(5)])
+        consumer.thread.send(BROWSE, *[(second, BATCH) for second in range(5)])
         old = await consumer.poll()
         await consumer.perform_seek()
         new = await consumer.poll()
@@ -455,18 +457,18 @@ def test_a_partition_with_much_waiting_is_paused_until_most_is_handed_out(consum
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
         thread = consumer.thread
-        thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(32)])
+        thread.send(BROWSE, *[(second, BATCH) for second in range(8)])
         batches = await consumer.poll()  # two megabytes are held: just not too much
         assert not thread.paused
-        thread.send(BROWSE, (33, 64 * KILOBYTE), (34, 64 * KILOBYTE), (35, 1))
+        thread.send(BROWSE, (9, BATCH), (10, BATCH), (11, 1))
         await consumer.poll()
         assert thread.paused == {BROWSE}
         while thread.paused:
             consumer.done(batches.pop(0))
             batches += await consumer.poll()
-        # Half a megabyte is eight of these records: with seven of them and one byte it goes on.
-        assert batches[-1].records[-1].offset == 26
-        assert consumer.lag() == {"browse": 8}
+        # Half a megabyte is two of these records: with one of them and one byte it goes on.
+        assert batches[-1].records[-1].offset == 8
+        assert consumer.lag() == {"browse": 2}
 
     run(test)
 
@@ -477,7 +479,7 @@ def test_empty_records_fill_a_batch_and_pause_a_partition_too(consumer_of: Make)
         consumer.thread.most = 40_000
         consumer.thread.log.append(*BROWSE, [(None, None)] * 40_000, T0_MS)
         batches = await consumer.poll()
-        assert len(batches[0].records) == 1024
+        assert len(batches[0].records) == 4096
         assert consumer.thread.paused == {BROWSE}
 
     run(test)
@@ -486,7 +488,7 @@ def test_empty_records_fill_a_batch_and_pause_a_partition_too(consumer_of: Make)
 def test_the_bytes_of_keys_count(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
-        consumer.thread.log.append(*BROWSE, [(b"k" * 64 * KILOBYTE, b"")] * 3, T0_MS)
+        consumer.thread.log.append(*BROWSE, [(b"k" * BATCH, b"")] * 3, T0_MS)
         assert [len(batch.records) for batch in await consumer.poll()] == [1, 1]
 
     run(test)
@@ -512,7 +514,7 @@ def test_the_lag_is_what_is_held_and_what_is_known_to_be_there(consumer_of: Make
         thread = consumer.thread
         assert consumer.lag() == {"browse": 0, "pairs": 0}
         thread.most = 3
-        thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(10)])
+        thread.send(BROWSE, *[(second, BATCH) for second in range(10)])
         thread.send(TP("browse", 1), (1, 0))
         batches = await consumer.poll()
         assert sum(len(batch.records) for batch in batches) == 2
@@ -589,7 +591,7 @@ def test_a_position_of_a_topic_that_no_stage_reads_is_a_mistake(consumer_of: Mak
 def test_what_was_held_before_a_seek_is_read_again(consumer_of: Make) -> None:
     async def test() -> None:
         consumer = await consumer_of(BROWSE)
-        consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(6)])
+        consumer.thread.send(BROWSE, *[(second, BATCH) for second in range(6)])
         assert offsets(await consumer.poll(), BROWSE) == [0, 1]  # the others are held
         consumer.checkpoints.resume_at = {BROWSE: 1}  # type: ignore[attr-defined]
         await consumer.perform_seek()
@@ -609,7 +611,7 @@ def test_a_revocation_supersedes_first_and_then_commits(consumer_of: Make) -> No
             return {BROWSE: (4, "mark")}
 
         stages.checkpoint = checkpoint
-        consumer.thread.send(BROWSE, *[(second, 64 * KILOBYTE) for second in range(6)])
+        consumer.thread.send(BROWSE, *[(second, BATCH) for second in range(6)])
         [first, _] = await consumer.poll()
         await consumer.on_partitions_revoked({BROWSE})
         assert seen == [(first.epoch + 1, {BROWSE})]
@@ -677,3 +679,17 @@ def test_nothing_is_fetched_between_a_revocation_and_the_next_seek(consumer_of: 
         assert offsets(await polling, BROWSE) == [0]
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        ([], []),
+        ([4_000], [[0]]),
+        ([3_999, 1, 1], [[0, 1], [2]]),
+        ([9_000, 1, 4_000, 9_000], [[0], [1], [2], [3]]),  # a record is never cut itself
+        ([0, 4_000, 0, 1], [[0, 1, 2], [3]]),
+    ],
+)
+def test_records_are_cut_where_their_lines_would_be_too_many(lines: list[int], parts: list[list[int]]) -> None:
+    assert [list(part) for part in cut(range(len(lines)), lines)] == parts

@@ -7,7 +7,6 @@ import ast
 import asyncio
 import importlib.metadata
 import inspect
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +17,13 @@ import faust
 import pytest
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
-from aiokafka.codec import lz4_encode
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from aiokafka.errors import ConsumerStoppedError
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
+from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.stores import by_url
 from faust.stores.rocksdb import Store as RocksDBStore
 from faust.tables.recovery import Recovery
@@ -42,6 +40,7 @@ from streams.brokers.embedded import EmbeddedBroker
 from streams.clients import Clients
 from streams.fetching import ConsumerThread
 from streams.held import Record
+from streams.produce_batch import Message, Messages, ProduceBatch
 from streams.settings import Settings
 from streams.store import Store
 from streams.topics import TABLES, changelog_name
@@ -536,47 +535,24 @@ def test_the_store_has_what_ours_builds_on() -> None:
 # -- the producer
 
 
-def test_batches_are_compressed_at_the_level_that_we_set() -> None:
-    text = b"".join(b'{"item_id": "item-%d", "rank": %d}' % (at * at % 977, at % 5) for at in range(2_000))
-
-    def size() -> int:
-        batch = BatchBuilder(1024 * 1024, _CODEC_LZ4)
-        batch.append(timestamp=None, key=None, value=text)
-        return len(batch._build())
-
-    Clients(Settings(), has_transactions=True)
-    fast = size()
-    module = sys.modules[DefaultRecordBatchBuilder.__module__]
-    try:
-        module.__dict__["lz4_encode"] = lz4_encode
-        slow = size()
-    finally:
-        Clients(Settings(), has_transactions=True)
-    assert slow < fast < len(text), "aiokafka's default is level 9, which is many times slower"
-
-
-def test_a_batch_takes_its_first_record_whatever_its_size_and_says_when_it_is_full() -> None:
-    batch = BatchBuilder(400, 0)
-    assert batch.append(timestamp=None, key=None, value=b"x" * 5_000) is not None
-    assert batch.append(timestamp=None, key=None, value=b"x") is None
-    assert batch.record_count() == 1
-
-
-def test_a_row_that_is_dropped_and_a_message_without_key_can_be_sent() -> None:
-    batch = BatchBuilder(400, 0)
-    assert batch.append(timestamp=None, key=b"key", value=None) is not None
-    assert batch.append(timestamp=None, key=None, value=b"value") is not None
-    assert batch.record_count() == 2
+def test_a_batch_is_asked_for_nothing_else_than_ours_answers() -> None:
+    ours = {name for name in vars(ProduceBatch) if name != "_put_head"}
+    asked = set()
+    for owner in (MessageBatch, MessageAccumulator):
+        calls = [node for node in ast.walk(ast.parse(source(owner))) if isinstance(node, ast.Attribute)]
+        asked |= {call.attr for call in calls if ast.unparse(call.value).endswith("builder")}
+    assert asked - ours == {"append"}, "what is called of a batch beside `append`, which only `send` calls"
+    assert "builder.append" not in source(MessageAccumulator.add_batch)
+    assert "batch.get_data_buffer()" in source(SendProduceReqHandler.create_request)
 
 
 def test_an_acknowledged_batch_tells_the_offset_of_its_first_record() -> None:
     async def send(servers: str) -> list[int]:
-        async with AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=False) as producer:
+        async with Clients(Settings(bootstrap_servers=servers), has_transactions=False).producer() as producer:
             offsets = []
             for count in (3, 2):
                 batch = producer.create_batch()
-                for _ in range(count):
-                    batch.append(key=None, value=b"value", timestamp=None)
+                batch.extend(Messages.of([Message(None, b"value")] * count))
                 future = await producer.send_batch(batch, "browse", partition=1)
                 assert asyncio.isfuture(future)
                 offsets.append((await future).offset)

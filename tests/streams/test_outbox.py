@@ -6,7 +6,9 @@ from typing import Any
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from memory_log import MemoryLog, MemoryProducer, run, turns
 
-from streams.outbox import Message, Outbox, Published
+from models.parts import Parts
+from streams.outbox import Outbox, Published
+from streams.produce_batch import Message, Messages, headers_bytes
 
 TOPIC = "out"
 
@@ -52,10 +54,12 @@ def test_messages_of_a_lane_keep_their_order_keys_and_headers() -> None:
 def test_sequences_are_sent_as_messages_are() -> None:
     async def test() -> None:
         setup = Setup(batch_bytes=400)
-        shared = [("log-offset", b"7")]
         keys, values = [b"a", None, b"c"], [b"1" * 150, b"2" * 150, b"3" * 150]
-        assert await setup.outbox.publish_many(TOPIC, 0, keys, values, [shared] * 3) == Published(0, 3)
-        assert await setup.outbox.publish_many(TOPIC, 0, [None], [b"4"]) == Published(3, 4)
+        shared = [("log-offset", b"7")]
+        headers = Parts.of([headers_bytes(shared)] * 3)
+        many = Messages(Parts.of(keys), Parts.of(values), headers)
+        assert await setup.outbox.publish_many(TOPIC, 0, many) == Published(0, 3)
+        assert await setup.outbox.publish_many(TOPIC, 0, Messages.of([Message(None, b"4")])) == Published(3, 4)
         records = setup.log.records(TOPIC, 0)
         assert [(record.key, record.value) for record in records] == [*zip(keys, values, strict=True), (None, b"4")]
         assert [list(record.headers) for record in records] == [shared, shared, shared, []]

@@ -18,7 +18,7 @@ from models.kpi import Window
 from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.brokers.embedded import EmbeddedBroker
-from streams.outbox import Message
+from streams.produce_batch import Message
 from streams.recovery import Loading
 from streams.settings import Settings
 from streams.stage import Restoring, check_mark

@@ -14,7 +14,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from models.kernel.rows import compile_kernels
+from models.kernel.warmup import warm_up
 from streams.admin import TopicsInfo, check_topics
 from streams.app import Worker
 from streams.batching import RecordBatch
@@ -22,7 +22,7 @@ from streams.settings import Settings, load_settings
 from streams.topics import INPUTS
 
 #: As the worker's own batches.
-_BATCH_BYTES = 64 * 1024
+_BATCH_BYTES = 256 * 1024
 #: Of a partition and fetch: all that was fetched is handed on before the next poll, or one topic would hold up others.
 _FETCH_BYTES = 128 * 1024
 _GENERATION = 1
@@ -35,7 +35,7 @@ async def main() -> None:
     worker = Worker(settings, info, CollectorRegistry())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    compile_kernels(worker.context.parameters)
+    warm_up(worker.context.parameters)
     await worker._producer.start()
     pipeline = worker.pipeline
     measure = pipeline.table_stages[-1]

@@ -167,10 +167,10 @@ class Twins:
             records.append(LogRecord(partition, offset, content, events_layout.read_head(content), after, origins))
         served = self.stage.serve(records, self.published, self.chains, 1000)
         found = [
-            (partition, offset, key.decode(), _decoder.decode(value), arrival)
+            (partition, offset, (key or b"").decode(), _decoder.decode(value or b""), arrival)
             for partition, answers in sorted(served.answers.items())
             for offset, key, value, arrival in zip(
-                answers.offsets, answers.keys, answers.values, answers.arrivals.tolist(), strict=True
+                answers.offsets.tolist(), answers.keys, answers.values, answers.arrivals.tolist(), strict=True
             )
         ]
         assert found == sorted(suggestions, key=lambda each: each[0])

@@ -1,0 +1,63 @@
+"""Parts of one buffer: many byte strings without an object for each."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NOTHING", "Parts"]
+
+#: Instead of both places: None, and no bytes.
+NOTHING = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Byte strings, each None or a part of a buffer.
+
+    Attributes
+    ----------
+    buffer : ndarray of uint8
+        What they are parts of.
+    bounds : ndarray of int64, parts × 2
+        The place of the first byte and the place after the last one; both `NOTHING` for None.
+
+    Examples
+    --------
+    >>> list(Parts.of([b"tea", None, b""]))
+    [b'tea', None, b'']
+    """
+
+    buffer: NDArray[np.uint8]
+    bounds: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parts: Iterable[bytes | None]) -> Self:
+        """Put byte strings into a buffer of their own."""
+        parts = list(parts)
+        bounds = np.empty((len(parts), 2), np.int64)
+        sizes = np.fromiter((NOTHING if part is None else len(part) for part in parts), np.int64, len(parts))
+        is_nothing = sizes == NOTHING
+        bounds[:, 1] = np.cumsum(np.where(is_nothing, 0, sizes))
+        bounds[:, 0] = bounds[:, 1] - sizes
+        bounds[is_nothing] = NOTHING
+        return cls(np.frombuffer(b"".join(filter(None, parts)), np.uint8), bounds)
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __getitem__(self, number: int) -> bytes | None:
+        start, end = self.bounds[number].tolist()
+        return None if start == NOTHING else self.buffer[start:end].tobytes()
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        content = self.buffer.tobytes()
+        for start, end in self.bounds.tolist():
+            yield None if start == NOTHING else content[start:end]
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Return the bytes of each, 0 for None."""
+        sizes: NDArray[np.int64] = self.bounds[:, 1] - self.bounds[:, 0]
+        return sizes
