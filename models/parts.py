@@ -33,6 +33,13 @@ class Parts:
     buffer: NDArray[np.uint8]
     bounds: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        # All of one type, for which what is compiled is compiled once: contiguous, the buffer not to be written.
+        buffer = self.buffer.view()
+        buffer.flags.writeable = False
+        object.__setattr__(self, "buffer", buffer)
+        object.__setattr__(self, "bounds", np.ascontiguousarray(self.bounds))
+
     @classmethod
     def of(cls, parts: Iterable[bytes | None]) -> Self:
         """Put byte strings into a buffer of their own."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.kernel.caching import enable_cache
 from models.kernel.compiling import inner, kernel
 from models.kernel.octets import copy, put_u8
-from models.parts import NOTHING
+from models.parts import NOTHING, Parts
 
 __all__ = ["RECORD_BYTES", "compile_records", "put_records", "put_varint"]
 
@@ -93,5 +93,6 @@ def put_records(
 def compile_records() -> None:
     """Load or compile what is called from outside."""
     enable_cache((put_records,))
-    nothing, bounds = np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
-    put_records(nothing, bounds, nothing, bounds, nothing, bounds, 0, 0, np.zeros(0, np.uint8))
+    nothing = Parts.of([])
+    columns = (nothing.buffer, nothing.bounds) * 3
+    put_records(*columns, 0, 0, np.zeros(0, np.uint8))

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -9,6 +10,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.kernel.records import compile_records, put_records
 from models.parts import Parts
 from streams.brokers.embedded import EmbeddedBroker
 from streams.clients import Clients
@@ -109,3 +111,13 @@ def test_a_broker_takes_what_a_producer_sends() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topics(["browse"])
         assert asyncio.run(asyncio.wait_for(test(broker.bootstrap_servers), 20)) == messages
+
+
+def test_all_messages_are_of_the_types_that_the_worker_has_compiled_for() -> None:
+    compile_records()
+    before = list(put_records.signatures)
+    writable = Parts(np.zeros(9, np.uint8), np.zeros((4, 7), np.int64)[:2, 3:5])
+    for parts in (writable, Parts.of([b"tea", None])):
+        batch = ProduceBatch(1_000, is_compressed=False, is_transactional=False)
+        assert batch.extend(Messages(parts, parts, parts), 1) == 1
+    assert put_records.signatures == before
