@@ -43,14 +43,16 @@ class Parts:
     @classmethod
     def of(cls, parts: Iterable[bytes | None]) -> Self:
         """Put byte strings into a buffer of their own."""
-        parts = list(parts)
-        bounds = np.empty((len(parts), 2), np.int64)
-        sizes = np.fromiter((NOTHING if part is None else len(part) for part in parts), np.int64, len(parts))
-        is_nothing = sizes == NOTHING
-        bounds[:, 1] = np.cumsum(np.where(is_nothing, 0, sizes))
-        bounds[:, 0] = bounds[:, 1] - sizes
-        bounds[is_nothing] = NOTHING
-        return cls(np.frombuffer(b"".join(filter(None, parts)), np.uint8), bounds)
+        contents: list[bytes] = []
+        bounds: list[tuple[int, int]] = []
+        end = 0
+        for part in parts:
+            if part is None:
+                bounds.append((NOTHING, NOTHING))
+            else:
+                contents.append(part)
+                bounds.append((end, end := end + len(part)))
+        return cls(np.frombuffer(b"".join(contents), np.uint8), np.array(bounds, np.int64).reshape(len(bounds), 2))
 
     def __len__(self) -> int:
         return len(self.bounds)

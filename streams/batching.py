@@ -26,7 +26,7 @@ from models.errors import InvariantError
 from streams.fetching import ConsumerThread
 from streams.held import Fetched, Record, StageRecords
 
-__all__ = ["BatchConsumer", "BatchSchema", "BatchTransport", "Checkpoints", "RecordBatch", "cut"]
+__all__ = ["LINES_MAX", "BatchConsumer", "BatchSchema", "BatchTransport", "Checkpoints", "RecordBatch", "cut"]
 
 RecordT = TypeVar("RecordT")
 
@@ -34,7 +34,7 @@ RecordT = TypeVar("RecordT")
 #: enough to keep the event loop responsive.
 _BATCH_BYTES = 256 * 1024
 #: Lines of events in a packed record, at most: the pairs of orders of a hundred items take 1.4 kB a line.
-_LINES_MAX = 4_000
+LINES_MAX = 4_000
 #: Batches of one stage that are handed out and not yet acknowledged.
 _IN_FLIGHT = 2
 #: Seconds that a fetch may last until the consumer looks whether it is to stop.
@@ -61,7 +61,7 @@ def cut(records: Sequence[RecordT], lines: Iterable[int]) -> Iterator[Sequence[R
     start = total = 0
     for at, count in enumerate(lines):
         total += count
-        if total > _LINES_MAX and at > start:
+        if total > LINES_MAX and at > start:
             yield records[start:at]
             start, total = at, count
     if start < len(records):

@@ -24,6 +24,9 @@ _MET, _COMPARED, _NO_TEXT = 1, 2, 0xFFFFFFFF
 #: Bytes of a section, an arrival, an increment and an other, without what follows in them.
 _SECTION, _ARRIVAL, _INCREMENT, _OTHER = 14, 18, 12, 13
 
+#: More than any place in a line.
+_NOWHERE = 2**31 - 1
+
 
 @kernel
 def texts_size(
@@ -197,10 +200,12 @@ def fold_pairs(
 @kernel
 def place_of(neighbours: NDArray[np.int32], line: int, size: int, other: int) -> int:
     """Return the place of a neighbour in a line of some size, -1 where it is none."""
-    for place in range(size):
-        if neighbours[line + place] == other:
-            return place
-    return -1
+    # All of them are looked at: so many at once that it takes less time than to be ready to leave.
+    start, nowhere = np.uintp(line), np.int64(_NOWHERE)
+    found = nowhere
+    for place in range(np.uintp(size)):
+        found = min(found, np.int64(place) if neighbours[start + place] == other else nowhere)
+    return found if found != nowhere else -1
 
 
 @kernel

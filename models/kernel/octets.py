@@ -10,10 +10,14 @@ __all__ = ["copy", "get_i64", "get_u16", "get_u32", "put_i64", "put_u8", "put_u1
 Bytes = NDArray[np.uint8]
 
 
+# Places are taken without a sign, of which an index would have to be freed: a number is then read or written at once.
+
+
 @inner
 def get_u16(buffer: Bytes, at: int) -> int:
     """Return the number that stands at a place."""
-    return np.int64(buffer[at]) | np.int64(buffer[at + 1]) << 8
+    place = np.uintp(at)
+    return np.int64(buffer[place]) | np.int64(buffer[place + np.uintp(1)]) << 8
 
 
 @inner
@@ -31,16 +35,14 @@ def get_i64(buffer: Bytes, at: int) -> int:
 @inner
 def put_u8(buffer: Bytes, at: int, value: int) -> int:
     """Write a number, and return the place after it."""
-    buffer[at] = value
+    buffer[np.uintp(at)] = value
     return at + 1
 
 
 @inner
 def put_u16(buffer: Bytes, at: int, value: int) -> int:
     """Write a number, and return the place after it."""
-    buffer[at] = value & 0xFF
-    buffer[at + 1] = value >> 8 & 0xFF
-    return at + 2
+    return put_u8(buffer, put_u8(buffer, at, value & 0xFF), value >> 8 & 0xFF)
 
 
 @inner

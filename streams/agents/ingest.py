@@ -13,7 +13,7 @@ from models.errors import AccidentError
 from models.kernel.door import Door
 from models.records import Kind
 from streams.admin import committed_offsets
-from streams.batching import RecordBatch, cut
+from streams.batching import LINES_MAX, RecordBatch, cut
 from streams.context import Context
 from streams.held import Record
 from streams.produce_batch import Message
@@ -40,8 +40,7 @@ class Ingest:
         """Admit one batch; admitting and queueing its outputs is one step without a pause."""
         await self.context.outbox.room()
         if batch.epoch == self.context.epoch():
-            # Each line is an object in its message.
-            for records in cut(batch.records, ((record.value or b"").count(b"{") for record in batch.records)):
+            for records in _parts(batch.records):
                 self._admit(records)
 
     def _admit(self, records: Sequence[Record]) -> None:
@@ -126,3 +125,11 @@ class Ingest:
             if door is self._door:
                 self._flushed = positions
         return offsets
+
+
+def _parts(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
+    """Cut records where their events might have too many lines; each line is an object in its message."""
+    values = [record.value or b"" for record in records]
+    if b"".join(values).count(b"{") <= LINES_MAX:
+        return [records]
+    return cut(records, (value.count(b"{") for value in values))
