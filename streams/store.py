@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
 from pathlib import Path
 from time import time
 from typing import Any
@@ -19,9 +18,10 @@ from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
 from models.errors import InvariantError
+from models.parts import Parts
 from streams.changelog import LogReader
 from streams.log_consumer import LogRecord
-from streams.produce_batch import Message, Messages, Producer
+from streams.produce_batch import Messages, Producer
 from streams.wire import MARK_KEY
 
 __all__ = ["Changelog", "Store"]
@@ -175,7 +175,8 @@ class Store(RocksDBStore):  # type: ignore[misc]
         if writer is None:
             raise InvariantError(f"table {self.table_name}: flush of partition {partition}, which is not owned")
         async with self.changelog.transaction(writer):
-            messages = Messages.of([Message(key, value) for key, value in chain(rows.items(), [(MARK_KEY, mark)])])
+            keys, values = Parts.of([*rows, MARK_KEY]), Parts.of([*rows.values(), mark])
+            messages = Messages(keys, values, Parts.of([None] * len(keys)))
             done, sent = 0, []
             while done < len(messages.keys):
                 batch = writer.create_batch()
