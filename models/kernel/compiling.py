@@ -6,7 +6,7 @@ arrays are not counted: the caller of a kernel holds them all. Only what makes a
 
 from numba import njit
 
-__all__ = ["allocating", "allocating_inner", "inlined", "inner", "kernel"]
+__all__ = ["allocating", "allocating_inner", "inlined", "inner", "kernel", "unfolded"]
 
 #: For functions that Python calls.
 kernel = njit(error_model="numpy", no_cfunc_wrapper=True, _nrt=False)
@@ -16,6 +16,9 @@ inner = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True
 
 #: For small ones of these, whose call would cost more than they do.
 inlined = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False, inline="always")
+
+#: For loops that vanish where they are called, as they run over constants.
+unfolded = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False, forceinline=True)
 
 #: For functions that make arrays.
 allocating = njit(error_model="numpy", no_cfunc_wrapper=True)

@@ -58,6 +58,8 @@ def put_i64(buffer: Bytes, at: int, value: int) -> int:
 @inner
 def copy(buffer: Bytes, at: int, source: Bytes, start: int, end: int) -> int:
     """Write a part of another buffer, and return the place after it."""
-    for place in range(start, end):
-        buffer[at + place - start] = source[place]
+    # Without a sign, of which each index would have to be freed.
+    to, origin = np.uintp(at), np.uintp(start)
+    for place in range(np.uintp(max(0, end - start))):
+        buffer[to + place] = source[origin + place]
     return at + end - start
