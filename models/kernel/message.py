@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner, unfolded
+from models.kernel.compiling import inner, merged
 from models.kernel.entry import EVENT_ID, KIND, MOMENT, OFFSET, SESSION_ID, TIME
 from models.kernel.interning import Ids
 from models.kernel.ladder import Shown
@@ -160,7 +160,7 @@ def put_id(out: NDArray[np.uint8], at: int, time_ms: int, kind: int, origin: int
     return _put_hex(out, at, offset, 14)
 
 
-@unfolded
+@merged
 def _put(out: NDArray[np.uint8], at: int, constant: NDArray[np.uint8]) -> int:
     """Write a constant, and return the place after it: a few moves of eight bytes."""
     to = np.uintp(at)
@@ -237,7 +237,7 @@ def _put_number(out: NDArray[np.uint8], at: int, value: int) -> int:
     return at + length
 
 
-@unfolded
+@merged
 def _put_pair(out: NDArray[np.uint8], at: int, value: int) -> None:
     """Write a number of two digits; both are without a sign."""
     out[at] = _PAIRS[value, 0]
