@@ -79,7 +79,7 @@ def message_bytes_max(texts: int, longest_id: int, items: int) -> int:
     return _MESSAGE_BYTES + _ESCAPED_BYTES * (texts + longest_id) + items * (_ITEM_BYTES + 18 * longest_id)
 
 
-@inner
+@merged
 def put_message(
     out: NDArray[np.uint8],
     at: int,
@@ -178,7 +178,7 @@ def _put_hex(out: NDArray[np.uint8], at: int, value: int, digits: int) -> int:
     return at + digits
 
 
-@inner
+@merged
 def _put_item(out: NDArray[np.uint8], at: int, items: Ids, item: int) -> int:
     if item < 0:
         return _put(out, at, _NULL)

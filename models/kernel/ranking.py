@@ -149,7 +149,7 @@ def find_candidates(
     return count
 
 
-@inner
+@merged
 def tally_session(
     table: Table,
     ids: Ids,
@@ -194,7 +194,7 @@ def tally_session(
             _tally(table, board, via, board.via_factors[k], weighing.hop_row_size)
 
 
-@inner
+@merged
 def _nearest(board: Board, arena: NDArray[np.uint8], bounds: NDArray[np.int64]) -> int:
     """Find those met that are nearest to the session, nearest first, ties by id; return how many."""
     cells, met, values, reaches, vias = board.cells, board.met, board.values, board.reaches, board.vias
@@ -241,7 +241,7 @@ def _keep(
     return count, values[end - _ONE] if count == most else -np.inf
 
 
-@inner
+@merged
 def _tally(table: Table, board: Board, row: int, factor: float, most: int) -> None:
     """Add what comes over the heaviest of one row to their totals."""
     neighbours, powered, cells, met = table.neighbours, table.powered, board.cells, board.met
@@ -273,7 +273,7 @@ def is_excluded(board: Board, item: int) -> bool:
     return bool(board.cells[item].query == board.counts[_QUERY] and board.cells[item].total < 0)
 
 
-@inner
+@merged
 def best_candidates(
     table: Table,
     ids: Ids,
@@ -338,7 +338,7 @@ def best_path(table: Table, board: Board, item: int, weighing: Weighing) -> int:
     return _best_row(table, board.vias, board.via_factors, board.counts[_VIAS], item, weighing.hop_row_size)
 
 
-@inner
+@merged
 def _best_row(
     table: Table, rows: NDArray[np.int32], factors: NDArray[np.float64], count: int, item: int, most: int
 ) -> int:
