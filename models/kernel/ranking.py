@@ -18,6 +18,7 @@ from models.kernel.constants import Decay, Weighing
 from models.kernel.growth import grown_at
 from models.kernel.interning import Ids
 from models.kernel.order import precedes
+from models.kernel.prefetching import prefetch
 from models.parameters import Parameters
 
 __all__ = [
@@ -45,6 +46,9 @@ _EXCLUDED = -1.0
 
 #: A step without a sign, of which an index would have to be freed.
 _ONE = np.uintp(1)
+
+#: Powers that a cache line holds.
+_POWERS = np.uintp(8)
 
 #: More neighbours than any row has.
 _ALL = 2**31
@@ -186,12 +190,26 @@ def tally_session(
         _tally(table, board, anchor, factor, np.int64(items[anchor].size))
     near = _nearest(board, ids.arena, ids.bounds)
     counts[_VIAS] = near
+    _ask_for_rows(table, board, near)
     for k in range(near):
         via = np.int64(board.vias[k])
         board.via_factors[k] = 0.0
         if items[via].line and items[via].mass > 0:
             board.via_factors[k] = board.reaches[k] * (weighing.hop_weight / items[via].mass) ** compression
             _tally(table, board, via, board.via_factors[k], weighing.hop_row_size)
+
+
+@merged
+def _ask_for_rows(table: Table, board: Board, count: int) -> None:
+    """Have the rows of the vias on their way: one after the other, each would be waited for."""
+    for k in range(count):
+        prefetch(table.items, np.uintp(board.vias[k]))
+    for k in range(count):
+        line = np.uintp(table.items[board.vias[k]].line)
+        # A cache line holds sixteen neighbours or eight powers; what comes after these, the processor asks for itself.
+        prefetch(table.neighbours, line)
+        prefetch(table.powered, line)
+        prefetch(table.powered, line + _POWERS)
 
 
 @merged
