@@ -361,15 +361,18 @@ def _best_row(
     table: Table, rows: NDArray[np.int32], factors: NDArray[np.float64], count: int, item: int, most: int
 ) -> int:
     best, greatest = np.int64(NOBODY), 0.0
-    for k in range(count):
-        row = np.int64(rows[k])
-        line = np.int64(table.items[row].line)
-        for place in range(min(most, table.items[row].size)):
+    neighbours, powered = table.neighbours, table.powered
+    for k in range(np.uintp(count)):
+        row = np.uint32(rows[k])
+        # Without a sign, of which an index would have to be freed.
+        place = np.uintp(table.items[row].line)
+        for _ in range(np.uintp(min(most, table.items[row].size))):
             # Weights fall from place to place: what is not greater here is not further on.
-            part = factors[k] * table.powered[line + place]
+            part = factors[k] * powered[place]
             if part <= greatest:
                 break
-            if table.neighbours[line + place] == item:
-                greatest, best = part, row
+            if np.uint32(neighbours[place]) == np.uint32(item):
+                greatest, best = part, np.int64(row)
                 break
+            place += _ONE
     return best
