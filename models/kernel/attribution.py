@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner
+from models.kernel.compiling import merged
 from models.kernel.entry import ACTION, ADD, KIND, NAMED, TIME
 from models.kernel.session import JUDGED, MOMENT_WORDS, OFFER_HEAD, OFFERS, Layout, put_last, take_out
 
@@ -16,7 +16,7 @@ OUTCOME_WORDS = 8 + MOMENT_WORDS
 _ZERO, _NINE, _A, _F = 48, 57, 97, 102
 
 
-@inner
+@merged
 def judge(
     session: NDArray[np.int64],
     layout: Layout,
@@ -62,7 +62,7 @@ def judge(
     return found
 
 
-@inner
+@merged
 def _offer(
     session: NDArray[np.int64],
     layout: Layout,
@@ -95,7 +95,7 @@ def _offer(
     return latest, latest_rank
 
 
-@inner
+@merged
 def _read_id(buffer: NDArray[np.uint8], start: int, end: int) -> tuple[int, int, int]:
     """Return time, kind and partition, and offset of a suggestion's id; -1 for a text that is none."""
     if end - start != 32:

@@ -6,7 +6,7 @@ arrays are not counted: the caller of a kernel holds them all. Only what makes a
 
 from numba import njit
 
-__all__ = ["allocating", "allocating_inner", "inlined", "inner", "kernel"]
+__all__ = ["allocating", "allocating_inner", "inlined", "inner", "kernel", "merged"]
 
 #: For functions that Python calls.
 kernel = njit(error_model="numpy", no_cfunc_wrapper=True, _nrt=False)
@@ -16,6 +16,10 @@ inner = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True
 
 #: For small ones of these, whose call would cost more than they do.
 inlined = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False, inline="always")
+
+#: For steps of loops; for loops over constants, which vanish; and for what one place calls: a call would copy each
+#: number of each array, some hundred, to the stack.
+merged = njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False, forceinline=True)
 
 #: For functions that make arrays.
 allocating = njit(error_model="numpy", no_cfunc_wrapper=True)

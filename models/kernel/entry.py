@@ -6,7 +6,7 @@ Texts stay where they are: an entry holds the place of the first byte and the pl
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner
+from models.kernel.compiling import merged
 from models.kernel.interning import Ids, intern_id
 from models.kernel.octets import get_i64, get_u16, get_u32
 
@@ -46,7 +46,7 @@ BROWSE, ADD_TO_CART, ORDERS = range(3)
 ADD, REMOVE, CLEAR = range(3)
 
 
-@inner
+@merged
 def read_entry(buffer: NDArray[np.uint8], at: int, entry: NDArray[np.int64]) -> None:
     """Read the entry that stands at a place, all but its lines."""
     entry[SPAN] = get_u16(buffer, at)
@@ -62,7 +62,7 @@ def read_entry(buffer: NDArray[np.uint8], at: int, entry: NDArray[np.int64]) -> 
     entry[LINES] = at
 
 
-@inner
+@merged
 def read_lines(
     buffer: NDArray[np.uint8],
     at: int,

@@ -55,9 +55,9 @@ class Ids(NamedTuple):
 @kernel
 def hash64(buffer: NDArray[np.uint8], start: int, end: int) -> int:
     """Return `models.hashing.hash64` of a part of a buffer."""
-    value = np.uint64(0xCBF29CE484222325)
-    for place in range(start, end):
-        value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
+    value, origin = np.uint64(0xCBF29CE484222325), np.uintp(start)
+    for place in range(np.uintp(max(0, end - start))):
+        value = (value ^ np.uint64(buffer[origin + place])) * np.uint64(0x100000001B3)
     value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return int(np.int64(value ^ (value >> np.uint64(33))))
@@ -184,10 +184,11 @@ def _slot_of(ids: Ids, hashed: int, buffer: NDArray[np.uint8], start: int, end: 
             own = ids.bounds[index, 0]
             length = ids.bounds[index, 1] - own
             if length == end - start:
-                place = 0
-                while place < length and ids.arena[own + place] == buffer[start + place]:
-                    place += 1
-                if place == length:
+                # All is compared: it hardly ever is another text, and where a loop ends need then not be guessed.
+                unlike, own_place, place = np.uint8(0), np.uintp(own), np.uintp(start)
+                for k in range(np.uintp(length)):
+                    unlike |= ids.arena[own_place + k] ^ buffer[place + k]
+                if not unlike:
                     break
         slot = (slot + 1) & mask
     return slot

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from models.confidence import share
 from models.kernel.arrays import Table
-from models.kernel.compiling import inner
+from models.kernel.compiling import inner, merged
 from models.kernel.constants import Decay, Weighing
 from models.kernel.evidence import (
     CATEGORY,
@@ -59,7 +59,7 @@ def no_shown(most: int) -> Shown:
     return Shown(np.zeros((most, 4), np.int64), np.zeros((most, 5)))
 
 
-@inner
+@merged
 def answer(
     table: Table,
     ids: Ids,
@@ -145,7 +145,7 @@ def answer(
     return 0, _UNKNOWN_ITEM
 
 
-@inner
+@merged
 def _judge(
     table: Table,
     board: Board,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner
+from models.kernel.compiling import inner, merged
 from models.kernel.entry import EVENT_ID, KIND, MOMENT, OFFSET, SESSION_ID, TIME
 from models.kernel.interning import Ids
 from models.kernel.ladder import Shown
@@ -47,13 +47,23 @@ _REASON_LENGTHS = np.array([len(reason) + 2 for reason in REASONS])
 
 _QUOTE, _BACKSLASH, _SPACE, _COMMA, _ZERO, _POINT, _U = 34, 92, 32, 44, 48, 46, 117
 _END = 125
-_A = 97
+_HEX = _constant("0123456789abcdef")
 #: Of control characters, the letter that stands after the backslash; 0 for those that are written as a number.
 _LETTERS = np.zeros(32, np.uint8)
 _LETTERS[[8, 9, 10, 12, 13]] = np.frombuffer(b"btnfr", np.uint8)
 
 #: Digits after the point of score, pair count, support, confidence and lift.
 _DIGITS = np.array([6, 3, 6, 4, 3])
+
+#: By digits after the point: what a number is multiplied by, and what is then left to make it millionths.
+_SCALES = np.array([1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6])
+_MILLIONTHS = np.array([1_000_000, 100_000, 10_000, 1000, 100, 10, 1])
+#: All numbers of two digits, and the zeros that each ends with.
+_PAIRS = _constant("".join(f"{number:02}" for number in range(100))).reshape(100, 2)
+_ZEROS = np.array([2, *(int(number % 10 == 0) for number in range(1, 100))])
+#: Numbers without a sign, which are faster to divide by.
+_NONE, _ONE, _THREE, _FIVE, _TEN, _DIGIT_0 = (np.uint64(number) for number in (0, 1, 3, 5, 10, _ZERO))
+_HUNDRED, _TEN_THOUSAND, _MILLION = (np.uint64(number) for number in (100, 10_000, 1_000_000))
 
 #: As in `models.rounding`: numba's cache would keep a constant from beyond this folder when it has changed.
 _ROUNDED_MAX = 1e9
@@ -69,7 +79,7 @@ def message_bytes_max(texts: int, longest_id: int, items: int) -> int:
     return _MESSAGE_BYTES + _ESCAPED_BYTES * (texts + longest_id) + items * (_ITEM_BYTES + 18 * longest_id)
 
 
-@inner
+@merged
 def put_message(
     out: NDArray[np.uint8],
     at: int,
@@ -91,53 +101,53 @@ def put_message(
     anchor : int
         The newest session item, -1 for none.
     """
-    at = copy(out, at, _SUGGESTION_ID, 0, len(_SUGGESTION_ID))
+    at = _put(out, at, _SUGGESTION_ID)
     at = put_id(out, at, entry[TIME], entry[KIND], origin, entry[OFFSET])
-    at = copy(out, at, _EVENT_ID, 0, len(_EVENT_ID))
+    at = _put(out, at, _EVENT_ID)
     at = _put_text(out, at, buffer, entry[EVENT_ID], entry[EVENT_ID + 1])
-    at = copy(out, at, _SESSION_ID, 0, len(_SESSION_ID))
+    at = _put(out, at, _SESSION_ID)
     at = _put_text(out, at, buffer, entry[SESSION_ID], entry[SESSION_ID + 1])
-    at = copy(out, at, _TIME, 0, len(_TIME))
-    at = _put_number(out, at, entry[TIME], 1)
-    at = copy(out, at, _MOMENT, 0, len(_MOMENT))
+    at = _put(out, at, _TIME)
+    at = _put_number(out, at, entry[TIME])
+    at = _put(out, at, _MOMENT)
     at = _put_text(out, at, buffer, entry[MOMENT], entry[MOMENT + 1])
-    at = copy(out, at, _ANCHOR, 0, len(_ANCHOR))
+    at = _put(out, at, _ANCHOR)
     at = _put_item(out, at, items, anchor)
-    at = copy(out, at, _ITEMS, 0, len(_ITEMS))
+    at = _put(out, at, _ITEMS)
     for place in range(count):
         if place:
             at = put_u8(out, at, _COMMA)
-        at = copy(out, at, _ITEM_ID, 0, len(_ITEM_ID))
+        at = _put(out, at, _ITEM_ID)
         at = _put_item(out, at, items, shown.items[place, 0])
-        at = copy(out, at, _RANK, 0, len(_RANK))
-        at = _put_number(out, at, place + 1, 1)
-        at = copy(out, at, _SCORE, 0, len(_SCORE))
+        at = _put(out, at, _RANK)
+        at = _put_number(out, at, place + 1)
+        at = _put(out, at, _SCORE)
         at = put_decimal(out, at, shown.numbers[place, 0], _DIGITS[0])
-        at = copy(out, at, _EVIDENCE, 0, len(_EVIDENCE))
+        at = _put(out, at, _EVIDENCE)
         source = shown.items[place, 1]
         at = copy(out, at, _SOURCES, _SOURCE_BYTES * source, _SOURCE_ENDS[source])
-        at = copy(out, at, _ANCHOR, 0, len(_ANCHOR))
+        at = _put(out, at, _ANCHOR)
         at = _put_item(out, at, items, shown.items[place, 2])
-        at = copy(out, at, _VIA, 0, len(_VIA))
+        at = _put(out, at, _VIA)
         at = _put_item(out, at, items, shown.items[place, 3])
-        at = copy(out, at, _PAIR_COUNT, 0, len(_PAIR_COUNT))
+        at = _put(out, at, _PAIR_COUNT)
         at = put_decimal(out, at, shown.numbers[place, 1], _DIGITS[1])
-        at = copy(out, at, _SUPPORT, 0, len(_SUPPORT))
+        at = _put(out, at, _SUPPORT)
         at = put_decimal(out, at, shown.numbers[place, 2], _DIGITS[2])
-        at = copy(out, at, _CONFIDENCE, 0, len(_CONFIDENCE))
+        at = _put(out, at, _CONFIDENCE)
         at = put_decimal(out, at, shown.numbers[place, 3], _DIGITS[3])
-        at = copy(out, at, _LIFT, 0, len(_LIFT))
+        at = _put(out, at, _LIFT)
         if shown.numbers[place, 4] < 0:
-            at = copy(out, at, _NULL, 0, len(_NULL))
+            at = _put(out, at, _NULL)
         else:
             at = put_decimal(out, at, shown.numbers[place, 4], _DIGITS[4])
-        at = copy(out, at, _END_OF_ITEM, 0, len(_END_OF_ITEM))
-    at = copy(out, at, _REASON, 0, len(_REASON))
+        at = _put(out, at, _END_OF_ITEM)
+    at = _put(out, at, _REASON)
     if reason:
         start = (reason - 1) * _REASON_BYTES
         at = copy(out, at, _REASONS, start, start + _REASON_LENGTHS[reason - 1])
     else:
-        at = copy(out, at, _NULL, 0, len(_NULL))
+        at = _put(out, at, _NULL)
     return put_u8(out, at, _END)
 
 
@@ -150,19 +160,28 @@ def put_id(out: NDArray[np.uint8], at: int, time_ms: int, kind: int, origin: int
     return _put_hex(out, at, offset, 14)
 
 
+@merged
+def _put(out: NDArray[np.uint8], at: int, constant: NDArray[np.uint8]) -> int:
+    """Write a constant, and return the place after it: a few moves of eight bytes."""
+    to = np.uintp(at)
+    for place in range(np.uintp(len(constant))):
+        out[to + place] = constant[place]
+    return at + len(constant)
+
+
 @inner
 def _put_hex(out: NDArray[np.uint8], at: int, value: int, digits: int) -> int:
-    for place in range(at + digits - 1, at - 1, -1):
-        digit = value & 15
-        out[place] = _ZERO + digit if digit < 10 else _A + digit - 10
+    end = np.uintp(at + digits - 1)
+    for place in range(np.uintp(digits)):
+        out[end - place] = _HEX[value & 15]
         value >>= 4
     return at + digits
 
 
-@inner
+@merged
 def _put_item(out: NDArray[np.uint8], at: int, items: Ids, item: int) -> int:
     if item < 0:
-        return copy(out, at, _NULL, 0, len(_NULL))
+        return _put(out, at, _NULL)
     return _put_text(out, at, items.arena, items.bounds[item, 0], items.bounds[item, 1])
 
 
@@ -171,6 +190,18 @@ def _put_text(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start:
     """Write a text in quotes, with those characters escaped that JSON asks for."""
     out[at] = _QUOTE
     at += 1
+    to, origin, is_plain = np.uintp(at), np.uintp(start), True
+    for place in range(np.uintp(max(0, end - start))):
+        byte = source[origin + place]
+        out[to + place] = byte
+        is_plain &= (byte >= _SPACE) & (byte != _QUOTE) & (byte != _BACKSLASH)
+    at = at + end - start if is_plain else _put_escaped(out, at, source, start, end)
+    out[at] = _QUOTE
+    return at + 1
+
+
+@inner
+def _put_escaped(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int, end: int) -> int:
     for place in range(start, end):
         byte = source[place]
         if byte >= _SPACE and byte != _QUOTE and byte != _BACKSLASH:
@@ -185,34 +216,55 @@ def _put_text(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start:
         else:
             out[at + 1] = _U
             at = _put_hex(out, at + 2, np.int64(byte), 4)
-    out[at] = _QUOTE
-    return at + 1
+    return at
 
 
 @inner
-def _put_number(out: NDArray[np.uint8], at: int, value: int, digits: int) -> int:
-    """Write a whole number of at least zero, with leading zeros up to so many digits."""
-    length, left = 1, value // 10
-    while left:
+def _put_number(out: NDArray[np.uint8], at: int, value: int) -> int:
+    """Write a whole number of at least zero."""
+    if value < 10:
+        out[at] = _ZERO + value
+        return at + 1
+    left, length, bound = np.uint64(value), 1, _TEN
+    while left >= bound:
         length += 1
-        left //= 10
-    length = max(length, digits)
-    for place in range(at + length - 1, at - 1, -1):
-        out[place] = _ZERO + value % 10
-        value //= 10
+        bound *= _TEN
+    last = np.uintp(at + length - 1)
+    for place in range(np.uintp(length)):
+        quotient = left // _TEN
+        out[last - place] = _DIGIT_0 + (left - quotient * _TEN)
+        left = quotient
     return at + length
+
+
+@merged
+def _put_pair(out: NDArray[np.uint8], at: int, value: int) -> None:
+    """Write a number of two digits; both are without a sign."""
+    out[at] = _PAIRS[value, 0]
+    out[at + _ONE] = _PAIRS[value, 1]
 
 
 @inner
 def put_decimal(out: NDArray[np.uint8], at: int, value: float, digits: int) -> int:
-    """Write `models.rounding.rounded` of a value, with one digit after the point at least."""
-    scale = 1
-    for _ in range(digits):
-        scale *= 10
-    scaled = np.int64(np.floor(min(value, _ROUNDED_MAX) * scale + 0.5))
-    at = _put_number(out, at, scaled // scale, 1)
-    out[at] = _POINT
-    at = _put_number(out, at + 1, scaled % scale, digits)
-    while out[at - 1] == _ZERO and out[at - 2] != _POINT:
-        at -= 1
-    return at
+    """Write `models.rounding.rounded` of a value to six digits at most, with one after the point at least."""
+    scaled = np.int64(np.floor(min(value, _ROUNDED_MAX) * _SCALES[digits] + 0.5))
+    # Always six digits, so that everything is divided by constants only.
+    millionths = np.uint64(scaled * _MILLIONTHS[digits])
+    whole = millionths // _MILLION
+    decimals = millionths - whole * _MILLION
+    first = decimals // _TEN_THOUSAND
+    rest = decimals - first * _TEN_THOUSAND
+    second = rest // _HUNDRED
+    third = rest - second * _HUNDRED
+    at = _put_number(out, at, np.int64(whole))
+    to = np.uintp(at)
+    out[to] = _POINT
+    _put_pair(out, to + _ONE, first)
+    _put_pair(out, to + _THREE, second)
+    _put_pair(out, to + _FIVE, third)
+    zeros = _ZEROS[third]
+    if third == _NONE:
+        zeros += _ZEROS[second]
+        if second == _NONE:
+            zeros += _ZEROS[first]
+    return at + 7 - min(zeros, 5)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner
+from models.kernel.compiling import merged
 from models.kernel.entry import BROWSE, KIND, ORDERS, TIME, TIMESTAMP
 from models.kernel.session import BOUGHT, CART, LENGTH, POSITIONS, SEEN, Layout, holds
 from models.parameters import Parameters
@@ -71,13 +71,13 @@ class Tape(NamedTuple):
     ends: NDArray[np.int64]
 
 
-@inner
+@merged
 def add_totals(tape: Tape, record: int, time_ms: int, timestamp: int) -> None:
     """Add the increment that counts one more session; `models.cooccurrence.TOTALS` has the index 0."""
     _add(tape, record, time_ms, timestamp, 0, 0, 1, NO_CATEGORY, 0)
 
 
-@inner
+@merged
 def add_arrival(
     session: NDArray[np.int64],
     layout: Layout,
@@ -126,7 +126,7 @@ def add_arrival(
         _add_other(tape, tape.increments[first + k, 3], weight, tape.others[forward, 1])
 
 
-@inner
+@merged
 def _add(
     tape: Tape,
     record: int,
@@ -144,7 +144,7 @@ def _add(
     tape.ends[0] += 1
 
 
-@inner
+@merged
 def _add_other(tape: Tape, item: int, weight: float, flags: int) -> None:
     place = tape.ends[1]
     tape.others[place, 0] = item
@@ -153,7 +153,7 @@ def _add_other(tape: Tape, item: int, weight: float, flags: int) -> None:
     tape.ends[1] += 1
 
 
-@inner
+@merged
 def _is_chosen(session: NDArray[np.int64], layout: Layout, item: int) -> bool:
     """Tell whether an item is in the cart or bought."""
     return holds(session, layout.cart, 2, session[CART], item) or holds(
@@ -161,7 +161,7 @@ def _is_chosen(session: NDArray[np.int64], layout: Layout, item: int) -> bool:
     )
 
 
-@inner
+@merged
 def _returns(session: NDArray[np.int64], layout: Layout, pairing: Pairing, item: int) -> bool:
     """Tell whether a view goes back to the item before the last, which was met once and not at once."""
     count = session[POSITIONS]
@@ -176,7 +176,7 @@ def _returns(session: NDArray[np.int64], layout: Layout, pairing: Pairing, item:
     return bool(session[before] == item and times_met == 1 and is_slow)
 
 
-@inner
+@merged
 def _kind_weight(
     session: NDArray[np.int64],
     layout: Layout,

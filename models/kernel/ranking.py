@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.arrays import Table, doubled
-from models.kernel.compiling import inlined, inner, kernel
+from models.kernel.compiling import inlined, inner, kernel, merged
 from models.kernel.constants import Decay, Weighing
 from models.kernel.growth import grown_at
 from models.kernel.interning import Ids
 from models.kernel.order import precedes
+from models.kernel.prefetching import prefetch
 from models.parameters import Parameters
 
 __all__ = [
@@ -43,6 +44,12 @@ _CELL = np.dtype([("total", np.float64), ("query", np.int64)])
 
 _EXCLUDED = -1.0
 
+#: A step without a sign, of which an index would have to be freed.
+_ONE = np.uintp(1)
+
+#: Powers that a cache line holds.
+_POWERS = np.uintp(8)
+
 #: More neighbours than any row has.
 _ALL = 2**31
 
@@ -59,6 +66,8 @@ class Board(NamedTuple):
         What is noted of each item.
     met : ndarray of int32
         The items that were met.
+    values : ndarray of float64
+        What each of them is compared by.
     anchors, vias : ndarray of int32
         The rows that the hops went over.
     anchor_factors, via_factors : ndarray of float64
@@ -73,6 +82,7 @@ class Board(NamedTuple):
 
     cells: NDArray[np.void]
     met: NDArray[np.int32]
+    values: NDArray[np.float64]
     anchors: NDArray[np.int32]
     vias: NDArray[np.int32]
     anchor_factors: NDArray[np.float64]
@@ -86,9 +96,11 @@ class Board(NamedTuple):
 def board_of(parameters: Parameters, weighing: Weighing) -> Board:
     """Return a board with room for one item."""
     hops, query_items, candidates_max = weighing.hop_neighbours, parameters.query_items, parameters.candidates_max
+    met_max = (query_items + hops) * parameters.row_size
     return Board(
         cells=np.zeros(1, _CELL),
-        met=np.zeros((query_items + hops) * parameters.row_size, np.int32),
+        met=np.zeros(met_max, np.int32),
+        values=np.zeros(met_max),
         anchors=np.zeros(query_items, np.int32),
         vias=np.zeros(hops, np.int32),
         anchor_factors=np.zeros(query_items),
@@ -141,7 +153,7 @@ def find_candidates(
     return count
 
 
-@inner
+@merged
 def tally_session(
     table: Table,
     ids: Ids,
@@ -178,6 +190,7 @@ def tally_session(
         _tally(table, board, anchor, factor, np.int64(items[anchor].size))
     near = _nearest(board, ids.arena, ids.bounds)
     counts[_VIAS] = near
+    _ask_for_rows(table, board, near)
     for k in range(near):
         via = np.int64(board.vias[k])
         board.via_factors[k] = 0.0
@@ -186,51 +199,82 @@ def tally_session(
             _tally(table, board, via, board.via_factors[k], weighing.hop_row_size)
 
 
-@inner
+@merged
+def _ask_for_rows(table: Table, board: Board, count: int) -> None:
+    """Have the rows of the vias on their way: one after the other, each would be waited for."""
+    for k in range(count):
+        prefetch(table.items, np.uintp(board.vias[k]))
+    for k in range(count):
+        line = np.uintp(table.items[board.vias[k]].line)
+        # A cache line holds sixteen neighbours or eight powers; what comes after these, the processor asks for itself.
+        prefetch(table.neighbours, line)
+        prefetch(table.powered, line)
+        prefetch(table.powered, line + _POWERS)
+
+
+@merged
 def _nearest(board: Board, arena: NDArray[np.uint8], bounds: NDArray[np.int64]) -> int:
     """Find those met that are nearest to the session, nearest first, ties by id; return how many."""
-    cells, met, reaches, vias = board.cells, board.met, board.reaches, board.vias
-    near, most = 0, len(reaches)
-    for k in range(board.counts[_MET]):
-        item = np.int64(met[k])
-        total = cells[item].total
-        if near == most and total < reaches[most - 1]:
+    cells, met, values, reaches, vias = board.cells, board.met, board.values, board.reaches, board.vias
+    count = np.uintp(board.counts[_MET])
+    for k in range(count):
+        values[k] = cells[np.uint32(met[k])].total
+    near, most, least = np.int64(0), len(reaches), -np.inf
+    for k in range(count):
+        if values[k] < least:
             continue
-        # Written out here and below: a call would count references to each of the arrays, for each item.
-        place = near
-        while place > 0 and (
-            total > reaches[place - 1]
-            or (total == reaches[place - 1] and precedes(item, np.int64(vias[place - 1]), arena, bounds))
-        ):
-            place -= 1
-            if place + 1 < most:
-                reaches[place + 1] = reaches[place]
-                vias[place + 1] = vias[place]
-        if place < most:
-            reaches[place] = total
-            vias[place] = item
-            near = min(near + 1, most)
+        near, least = _keep(values[k], np.int64(met[k]), reaches, vias, near, most, arena, bounds)
     return near
 
 
-@inner
-def _tally(table: Table, board: Board, row: int, factor: float, most: int) -> None:
-    """Add what comes over the heaviest of one row to their totals.
+@merged
+def _keep(
+    value: float,
+    item: int,
+    values: NDArray[np.float64],
+    items: NDArray[np.int32],
+    count: int,
+    most: int,
+    arena: NDArray[np.uint8],
+    bounds: NDArray[np.int64],
+) -> tuple[int, float]:
+    """Put an item among the `count` best, greatest value first, ties by id, unless there are `most` that are better.
 
-    All of it in one loop: a call would count references to each of the arrays, for each neighbour.
+    Return how many there are then, and the least value that is still to be put among them.
     """
-    line = np.int64(table.items[row].line)
+    place = np.uintp(count)
+    end = np.uintp(most)
+    while place > 0 and (
+        value > values[place - _ONE]
+        or (value == values[place - _ONE] and precedes(item, np.int64(items[place - _ONE]), arena, bounds))
+    ):
+        if place < end:
+            values[place] = values[place - _ONE]
+            items[place] = items[place - _ONE]
+        place -= _ONE
+    if place < end:
+        values[place] = value
+        items[place] = item
+        count += count < most
+    return count, values[end - _ONE] if count == most else -np.inf
+
+
+@merged
+def _tally(table: Table, board: Board, row: int, factor: float, most: int) -> None:
+    """Add what comes over the heaviest of one row to their totals."""
     neighbours, powered, cells, met = table.neighbours, table.powered, board.cells, board.met
-    query, count = board.counts[_QUERY], board.counts[_MET]
-    for k in range(min(most, table.items[row].size)):
-        # Without a sign, of which an index would have to be freed.
-        item = np.uint32(neighbours[line + k])
+    # All without a sign, of which an index would have to be freed.
+    place, count = np.uintp(table.items[row].line), np.uintp(board.counts[_MET])
+    query = board.counts[_QUERY]
+    for _ in range(np.uintp(min(most, table.items[row].size))):
+        item = np.uint32(neighbours[place])
         # Nothing is decided here: whether an item was met before is a guess that fails half the time.
         is_met = cells[item].query == query
-        cells[item].total = is_met * cells[item].total + factor * powered[line + k]
+        cells[item].total = is_met * cells[item].total + factor * powered[place]
         cells[item].query = query
         met[count] = item
-        count += not is_met
+        count += np.uintp(not is_met)
+        place += _ONE
     board.counts[_MET] = count
 
 
@@ -247,7 +291,7 @@ def is_excluded(board: Board, item: int) -> bool:
     return bool(board.cells[item].query == board.counts[_QUERY] and board.cells[item].total < 0)
 
 
-@inner
+@merged
 def best_candidates(
     table: Table,
     ids: Ids,
@@ -258,33 +302,33 @@ def best_candidates(
     weighing: Weighing,
 ) -> int:
     """Score what was met and is not excluded, and keep the best, in `board.found`; return how many."""
-    cells, met, priors, scores, found = board.cells, board.met, table.priors, board.scores, board.found
+    cells, met, values, priors, scores, found = (
+        board.cells,
+        board.met,
+        board.values,
+        table.priors,
+        board.scores,
+        board.found,
+    )
     arena, bounds = ids.arena, ids.bounds
     step = time_ms // weighing.prior_step_ms
-    count = np.int64(0)
-    for k in range(board.counts[_MET]):
-        item = np.int64(met[k])
-        total = cells[item].total
-        # Excluded, or too low whatever its prior is.
-        if total < 0 or (count == most and total * weighing.prior_max < scores[most - 1]):
+    met_count = np.uintp(board.counts[_MET])
+    # The greatest that each score can be, in a loop that decides nothing: its reads do not wait for each other.
+    for k in range(met_count):
+        item = np.uint32(met[k])
+        prior = priors[item].prior if priors[item].step == step else weighing.prior_max
+        values[k] = cells[item].total * prior if cells[item].total >= 0 else _EXCLUDED
+    count, least = np.int64(0), 0.0
+    for k in range(met_count):
+        if values[k] < least:
             continue
+        item = np.uint32(met[k])
         if priors[item].step != step:
-            priors[item].prior = _prior(table, item, step * weighing.prior_step_ms, decay, weighing)
+            priors[item].prior = _prior(table, np.int64(item), step * weighing.prior_step_ms, decay, weighing)
             priors[item].step = step
-        score = total * priors[item].prior
-        place = count
-        while place > 0 and (
-            score > scores[place - 1]
-            or (score == scores[place - 1] and precedes(item, np.int64(found[place - 1]), arena, bounds))
-        ):
-            place -= 1
-            if place + 1 < most:
-                scores[place + 1] = scores[place]
-                found[place + 1] = found[place]
-        if place < most:
-            scores[place] = score
-            found[place] = item
-            count += count < most
+        score = cells[item].total * priors[item].prior
+        count, least = _keep(score, np.int64(item), scores, found, count, most, arena, bounds)
+        least = max(0.0, least)
     return count
 
 
@@ -312,20 +356,23 @@ def best_path(table: Table, board: Board, item: int, weighing: Weighing) -> int:
     return _best_row(table, board.vias, board.via_factors, board.counts[_VIAS], item, weighing.hop_row_size)
 
 
-@inner
+@merged
 def _best_row(
     table: Table, rows: NDArray[np.int32], factors: NDArray[np.float64], count: int, item: int, most: int
 ) -> int:
     best, greatest = np.int64(NOBODY), 0.0
-    for k in range(count):
-        row = np.int64(rows[k])
-        line = np.int64(table.items[row].line)
-        for place in range(min(most, table.items[row].size)):
+    neighbours, powered = table.neighbours, table.powered
+    for k in range(np.uintp(count)):
+        row = np.uint32(rows[k])
+        # Without a sign, of which an index would have to be freed.
+        place = np.uintp(table.items[row].line)
+        for _ in range(np.uintp(min(most, table.items[row].size))):
             # Weights fall from place to place: what is not greater here is not further on.
-            part = factors[k] * table.powered[line + place]
+            part = factors[k] * powered[place]
             if part <= greatest:
                 break
-            if table.neighbours[line + place] == item:
-                greatest, best = part, row
+            if np.uint32(neighbours[place]) == np.uint32(item):
+                greatest, best = part, np.int64(row)
                 break
+            place += _ONE
     return best

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.kernel.arrays import Table
 from models.kernel.attribution import OUTCOME_WORDS, judge
-from models.kernel.compiling import inner, kernel
+from models.kernel.compiling import inner, kernel, merged
 from models.kernel.constants import Decay, Weighing
 from models.kernel.entry import (
     ACTION,
@@ -378,7 +378,7 @@ def serve(
     return True
 
 
-@inner
+@merged
 def _has_room(entry: NDArray[np.int64], count: int, sessions: Sessions, rules: Rules, out: Out) -> bool:
     """Tell whether there is room for what an event of so many lines brings about at most."""
     tape, ends = out.tape, out.ends
@@ -393,7 +393,7 @@ def _has_room(entry: NDArray[np.int64], count: int, sessions: Sessions, rules: R
     )
 
 
-@inner
+@merged
 def _advance(
     session: NDArray[np.int64],
     layout: Layout,
@@ -422,7 +422,7 @@ def _advance(
             change_quantity(session, layout, lines[line, 0], lines[line, 2] if action == ADD else -lines[line, 2])
 
 
-@inner
+@merged
 def _choose(
     context: NDArray[np.int64],
     session: NDArray[np.int64],
@@ -502,7 +502,7 @@ def _exclude_own(session: NDArray[np.int64], layout: Layout, board: Board) -> No
         exclude(board, session[place])
 
 
-@inner
+@merged
 def _offer(
     session: NDArray[np.int64],
     layout: Layout,
@@ -544,7 +544,7 @@ def _find_kept(kept: Kept, origin: int, offset: int) -> int:
     return -1
 
 
-@inner
+@merged
 def _tally(
     out: Out,
     first: int,

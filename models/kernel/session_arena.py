@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.compiling import inner, kernel
+from models.kernel.compiling import inner, kernel, merged
 from models.kernel.interning import Ids, forget_id
 from models.kernel.session import (
     BOUGHT,
@@ -324,19 +324,22 @@ def _mark(session: NDArray[np.int64], start: int, words: int, count: int, used: 
 
 @inner
 def _read(arena: NDArray[np.int64], at: int, session: NDArray[np.int64], start: int, words: int) -> int:
-    for place in range(words):
-        session[start + place] = arena[at + place]
+    # Without a sign, of which each index would have to be freed.
+    origin, to = np.uintp(at), np.uintp(start)
+    for place in range(np.uintp(words)):
+        session[to + place] = arena[origin + place]
     return at + words
 
 
 @inner
 def _write(arena: NDArray[np.int64], at: int, session: NDArray[np.int64], start: int, words: int) -> int:
-    for place in range(words):
-        arena[at + place] = session[start + place]
+    to, origin = np.uintp(at), np.uintp(start)
+    for place in range(np.uintp(words)):
+        arena[to + place] = session[origin + place]
     return at + words
 
 
-@inner
+@merged
 def _take_place(sessions: Sessions, capacity: int) -> int:
     place = sessions.free[capacity]
     if place == _NONE:
@@ -347,14 +350,14 @@ def _take_place(sessions: Sessions, capacity: int) -> int:
     return place
 
 
-@inner
+@merged
 def _give_place(sessions: Sessions, slot: int) -> None:
     own = sessions.slots[slot]
     sessions.arena[own.place] = sessions.free[own.capacity]
     sessions.free[own.capacity] = own.place
 
 
-@inner
+@merged
 def _note_dirty(sessions: Sessions, slot: int) -> None:
     if not sessions.slots[slot].is_dirty:
         sessions.slots[slot].is_dirty = 1
@@ -362,7 +365,7 @@ def _note_dirty(sessions: Sessions, slot: int) -> None:
         sessions.ends[_DIRTY] += 1
 
 
-@inner
+@merged
 def _link_last(sessions: Sessions, slot: int) -> None:
     own = sessions.slots[slot]
     last = sessions.ring[own.partition, 1]
@@ -374,7 +377,7 @@ def _link_last(sessions: Sessions, slot: int) -> None:
     sessions.ring[own.partition, 1] = slot
 
 
-@inner
+@merged
 def _unlink(sessions: Sessions, slot: int) -> None:
     own = sessions.slots[slot]
     if own.before == _NONE:
