@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from streams.metrics import ManySeconds, Metrics
 
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BOUNDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25)
+BOUNDS += (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 def shown(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
