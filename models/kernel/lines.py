@@ -1,8 +1,8 @@
 """Compiled: the lines of the rows: stretches of places, each as long as its row needs.
 
 A line has room for a multiple of `STEP` neighbours. A row that has outgrown its line moves to a longer one, and the
-line that it leaves is the next of its length to be given. When there is no room for more, all lines are moved to arrays
-of their own, one after the other (`move_lines`).
+line that it leaves is the next of its length to be given. When there is no room for more and much is free, all lines
+are moved to arrays of their own, one after the other (`move_lines`).
 """
 
 import numpy as np

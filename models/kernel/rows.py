@@ -441,3 +441,4 @@ def compile_kernels(parameters: Parameters) -> None:
     rows.count_leaders(0)
     rows._tidy_at = 0
     rows.tidy()
+    move_lines(rows.table, with_places(rows.table, len(rows.table.neighbours)))

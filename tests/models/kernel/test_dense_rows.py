@@ -402,6 +402,25 @@ def test_a_row_that_grows_moves_to_a_longer_line_and_leaves_its_own_to_others() 
     assert (blocks[USED], blocks[FREE]) == (STEP + 8 + 16 + 24 + 8, 16)
 
 
+@pytest.mark.parametrize("dropped", [2, 3])
+def test_lines_are_moved_together_where_an_eighth_of_the_places_is_free(dropped: int) -> None:
+    rows = DenseRows(DEFAULTS)
+    for n in range(23):
+        rows[f"item-{n:02}"] = row({"cup": 1.0 + n})
+    for n in range(dropped):
+        del rows[f"item-{n:02}"]
+    before = dict(rows)
+    assert (rows.table.blocks[USED], rows.table.blocks[FREE]) == (24 * STEP, dropped * STEP)
+    rows.make_room(0, 0, len(rows.table.neighbours))
+    # An eighth is three lines; where less is free, the places stay where they are.
+    kept = {2: (24 * STEP, 2 * STEP), 3: (21 * STEP, 0)}[dropped]
+    assert (rows.table.blocks[USED], rows.table.blocks[FREE]) == kept
+    assert dict(rows) == before
+    for n in range(30):
+        rows[f"new-{n:02}"] = row({f"jug-{n}": 2.0})
+    assert dict(rows) == before | {f"new-{n:02}": row({f"jug-{n}": 2.0}) for n in range(30)}
+
+
 @settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans()), max_size=150),
