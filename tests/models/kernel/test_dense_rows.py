@@ -406,7 +406,7 @@ def test_a_row_that_grows_moves_to_a_longer_line_and_leaves_its_own_to_others() 
 def test_lines_are_moved_together_where_an_eighth_of_the_places_is_free(dropped: int) -> None:
     rows = DenseRows(DEFAULTS)
     for n in range(23):
-        rows[f"item-{n:02}"] = row({"cup": 1.0 + n})
+        rows[f"item-{n:02}"] = row({f"cup-{place}": 99.0 + n - place for place in range(STEP)})
     for n in range(dropped):
         del rows[f"item-{n:02}"]
     before = dict(rows)
