@@ -1,13 +1,13 @@
 """Parts of one buffer: many byte strings without an object for each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOTHING", "Parts"]
+__all__ = ["NOTHING", "Parts", "TableRows"]
 
 #: Instead of both places: None, and no bytes.
 NOTHING = -1
@@ -70,3 +70,38 @@ class Parts:
         """Return the bytes of each, 0 for None."""
         sizes: NDArray[np.int64] = self.bounds[:, 1] - self.bounds[:, 0]
         return sizes
+
+
+class TableRows(NamedTuple):
+    """Rows of a table: the key and the value of each, None for one that is dropped."""
+
+    keys: Parts
+    values: Parts
+
+    @classmethod
+    def of(cls, rows: Mapping[bytes, bytes | None]) -> Self:
+        """Return the same rows, their bytes together.
+
+        Examples
+        --------
+        >>> TableRows.of({b"tea": b"1", b"cup": None}).as_dict()
+        {b'tea': b'1', b'cup': None}
+        """
+        return cls(Parts.of(rows), Parts.of(rows.values()))
+
+    @classmethod
+    def written(cls, content: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Self:
+        """Return what a kernel has written.
+
+        Parameters
+        ----------
+        bounds : ndarray of int64, rows × 3
+            Where key and value begin, and where the value ends; it is empty for a row that is dropped.
+        """
+        values = bounds[:, 1:].copy()
+        values[values[:, 0] == values[:, 1]] = NOTHING
+        return cls(Parts(content, bounds[:, :2]), Parts(content, values))
+
+    def as_dict(self) -> dict[bytes, bytes | None]:
+        """Return the values by key."""
+        return {key or b"": value for key, value in zip(*self, strict=True)}

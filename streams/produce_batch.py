@@ -15,7 +15,7 @@ from aiokafka.record.util import calc_crc32c
 from numpy.typing import NDArray
 
 from models.kernel.records import RECORD_BYTES, put_records, put_varint
-from models.parts import Parts
+from models.parts import NOTHING, Parts
 
 __all__ = ["Message", "Messages", "ProduceBatch", "Producer", "headers_bytes"]
 
@@ -59,6 +59,11 @@ class Messages(NamedTuple):
             Parts.of(message.value for message in messages),
             Parts.of(headers_bytes(message.headers) if message.headers else None for message in messages),
         )
+
+    @classmethod
+    def without_headers(cls, keys: Parts, values: Parts) -> Self:
+        """Return messages of keys and values."""
+        return cls(keys, values, Parts(np.empty(0, np.uint8), np.full((len(keys), 2), NOTHING)))
 
     def sizes(self) -> NDArray[np.int64]:
         """Return the bytes of each message."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -12,6 +12,7 @@ from faust.types import TP
 
 from models.coverage import Verdict, Watermarks
 from models.errors import AccidentError
+from models.parts import TableRows
 from streams.admin import committed_offsets
 from streams.batching import RecordBatch
 from streams.context import Context
@@ -173,8 +174,8 @@ class TableStage(ABC, Generic[ShardT]):
         """Put rows that are already durable into a shard."""
 
     @abstractmethod
-    def _take_dirty(self, shard: ShardT) -> Iterable[tuple[bytes, bytes | None]]:
-        """Return id and value of each row that has changed since the last call, None for those dropped."""
+    def _take_dirty(self, shard: ShardT) -> TableRows:
+        """Return the rows that have changed since the last call, None for those dropped, by their keys in the table."""
 
     async def _resume(self, shard: ShardT, mark: Mark | None, loading: Loading) -> None:
         """Take up what the mark holds beside the rows' position."""
@@ -191,7 +192,7 @@ class TableStage(ABC, Generic[ShardT]):
                 (
                     shard.partition,
                     shard.position,
-                    {ROW_LETTER + key: row for key, row in self._take_dirty(shard)},
+                    self._take_dirty(shard),
                     encode_mark(self._mark(shard)),
                 )
                 for shard in changed

@@ -7,7 +7,7 @@ transaction that a later owner of the partition fences, then the local store in 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time
@@ -18,10 +18,10 @@ from faust.stores.rocksdb import Store as RocksDBStore
 from faust.types import TP
 
 from models.errors import InvariantError
-from models.parts import Parts
+from models.parts import TableRows
 from streams.changelog import LogReader
 from streams.log_consumer import LogRecord
-from streams.produce_batch import Messages, Producer
+from streams.produce_batch import Message, Messages, Producer
 from streams.wire import MARK_KEY
 
 __all__ = ["Changelog", "Store"]
@@ -35,10 +35,12 @@ _OWN_KEYS = (_POSITION_KEY, _WRITTEN_KEY)
 #: `delete.retention.ms`), and an older disk might hold a row whose deletion it can never hear of.
 _DISK_AGE_MAX_MS = 12 * 3600 * 1000
 
-#: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB. Rows are read
-#: only when a partition is loaded; larger buffers make a flush no cheaper.
+#: For each table and partition: the driver's own defaults are 2 GiB of cache and three buffers of 64 MB.
 _BLOCK_CACHE_BYTES = 16 * 1024 * 1024
-_WRITE_BUFFER_BYTES = 2 * 1024 * 1024
+_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
+#: Files that are merged at once. Rows are read only when a partition is loaded: to merge them four times as often, as
+#: the driver would, nearly doubles the CPU a row.
+_FILES_MERGED = 16
 _OPEN_FILES = 200
 
 #: While a changelog is read: in large pieces and unsorted, or most of the time would be spent on sorting them again.
@@ -169,23 +171,25 @@ class Store(RocksDBStore):  # type: ignore[misc]
         reading.fill_cache(False)
         return ((key, value) for key, value in database.items(read_opt=reading) if key not in _OWN_KEYS)
 
-    async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:
+    async def flush(self, partition: int, rows: TableRows, mark: bytes) -> None:
         """Make rows (None: dropped) and mark durable, together: changelog first, then the local store."""
         writer = self._writers.get(partition)
         if writer is None:
             raise InvariantError(f"table {self.table_name}: flush of partition {partition}, which is not owned")
         async with self.changelog.transaction(writer):
-            keys, values = Parts.of([*rows, MARK_KEY]), Parts.of([*rows.values(), mark])
-            messages = Messages(keys, values, Parts.of([None] * len(keys)))
-            done, sent = 0, []
-            while done < len(messages.keys):
-                batch = writer.create_batch()
-                last = batch.extend(messages, done)
-                done += last
-                sent.append(await writer.send_batch(batch, self._topic, partition=partition))
+            sent = []
+            batch = writer.create_batch()
+            for messages in (Messages.without_headers(*rows), Messages.of([Message(MARK_KEY, mark)])):
+                done = batch.extend(messages)
+                while done < len(messages.keys):
+                    sent.append(await writer.send_batch(batch, self._topic, partition=partition))
+                    batch = writer.create_batch()
+                    done += batch.extend(messages, done)
+            last = batch.record_count()
+            sent.append(await writer.send_batch(batch, self._topic, partition=partition))
             acknowledged = [await future for future in sent]
         local = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in rows.items():
+        for key, value in zip(*rows, strict=True):
             if value is None:
                 local.delete(key)
             else:
@@ -245,6 +249,9 @@ def _options() -> rocksdict.Options:
     options.set_max_open_files(_OPEN_FILES)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
+    options.set_level_zero_file_num_compaction_trigger(_FILES_MERGED)
+    options.set_level_zero_slowdown_writes_trigger(2 * _FILES_MERGED)
+    options.set_level_zero_stop_writes_trigger(4 * _FILES_MERGED)
     # Rows are numbers and hardly smaller when compressed.
     options.set_compression_type(rocksdict.DBCompressionType.none())
     table = rocksdict.BlockBasedOptions()

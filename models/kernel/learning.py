@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.coverage import Verdict
 from models.kernel.rows import DenseRows, PairsRecord
 from models.learning import excess
+from models.parts import TableRows
 from models.shard import LogState
 
 __all__ = ["DenseShard", "LearnedPacked", "learn_packed"]
@@ -80,9 +81,9 @@ class DenseShard(LogState):
         self.is_loaded = True
         self.rows.count_leaders(self.partition)
 
-    def write_dirty(self) -> list[tuple[bytes, bytes]]:
-        """Return id and value of the rows that have changed since the last call, empty for those dropped."""
-        return self.rows.write(self.take_dirty())
+    def write_dirty(self, letter: bytes = b"") -> TableRows:
+        """Return the rows that have changed since the last call, None for those dropped (`DenseRows.write`)."""
+        return self.rows.write(self.take_dirty(), letter)
 
     def fold(self, record: PairsRecord) -> LearnedPacked:
         """Fold the record that is next."""

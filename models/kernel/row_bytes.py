@@ -23,9 +23,14 @@ NEIGHBOUR_BYTES = 3 * _NUMBER + _SIZE
 
 @allocating
 def put_rows(
-    table: Table, ids: Ids, categories: Ids, indices: NDArray[np.int64]
+    table: Table, ids: Ids, categories: Ids, indices: NDArray[np.int64], letter: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return id and value of the rows of some items.
+
+    Parameters
+    ----------
+    letter : ndarray of uint8, read-only
+        Stands before each id.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def put_rows(
         index = indices[place]
         item = table.items[index]
         line, size = item.line, item.size
-        most = ids.bounds[index, 1] - ids.bounds[index, 0]
+        most = len(letter) + ids.bounds[index, 1] - ids.bounds[index, 0]
         if line:
             # Collected first, so that the reads do not wait for each other.
             for k in range(size):
@@ -59,6 +64,7 @@ def put_rows(
             longer[:at] = out[:at]
             out = longer
         bounds[place, 0] = at
+        at = copy(out, at, letter, 0, len(letter))
         at = bounds[place, 1] = copy(out, at, ids.arena, ids.bounds[index, 0], ids.bounds[index, 1])
         if line:
             at = put_i64(out, at, item.epoch)

@@ -39,6 +39,7 @@ from models.layout.rows import decode as decode_row
 from models.layout.rows import encode as encode_row
 from models.learning import PackedPairs, PairEntry
 from models.parameters import Parameters
+from models.parts import TableRows
 from models.ranking import Candidate, distinct
 from models.rows import Rows
 
@@ -259,14 +260,19 @@ class DenseRows(Rows):
         )
         return Folded(changed[:dirty], owned, newest, timestamps[:arrivals])
 
-    def write(self, indices: NDArray[np.int64]) -> list[tuple[bytes, bytes]]:
-        """Return id and value of the rows of items, in the layout of `models.layout.rows`; empty for no row."""
-        out, bounds = put_rows(self.table, self.ids.arrays, self.categories.arrays, indices)
-        content = out.tobytes()
-        return [(content[start:value], content[value:end]) for start, value, end in bounds.tolist()]
+    def write(self, indices: NDArray[np.int64], letter: bytes = b"") -> TableRows:
+        """Return the rows of items, in the layout of `models.layout.rows`; None for no row.
+
+        Parameters
+        ----------
+        letter : bytes
+            Stands before each id.
+        """
+        letters = np.frombuffer(letter, np.uint8)
+        return TableRows.written(*put_rows(self.table, self.ids.arrays, self.categories.arrays, indices, letters))
 
     def read(self, rows: Sequence[tuple[bytes, bytes]], partition: int) -> int:
-        """Put rows from their ids and values, as `write` returns them, in place of what was there.
+        """Put rows from their ids and values in place of what was there; an empty value takes one out.
 
         Returns
         -------
@@ -437,7 +443,8 @@ def compile_kernels(parameters: Parameters) -> None:
     rows.rank([("a", 0)], {"a"}, 0)
     rows.pair("a", "b", 0)
     rows["a"] = rows.pop("a")
-    rows.read(rows.write(np.array([rows.ids.find("a")])), 0)
+    [value] = rows.write(np.array([rows.ids.find("a")])).values
+    rows.read([(b"a", value or b"")], 0)
     rows.count_leaders(0)
     rows._tidy_at = 0
     rows.tidy()

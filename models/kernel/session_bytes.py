@@ -40,6 +40,7 @@ def put_sessions(
     items: Ids,
     marks: Marks,
     longest_id: int,
+    letter: NDArray[np.uint8],
     out: NDArray[np.uint8],
     bounds: NDArray[np.int64],
     first: int,
@@ -52,6 +53,8 @@ def put_sessions(
         Room for one session.
     longest_id : int
         Bytes of an id, at most.
+    letter : ndarray of uint8, read-only
+        Stands before each id.
     bounds : ndarray of int64, slots × 3
         Is filled with the places of key and value, and the place after; the value of a forgotten session is empty.
     """
@@ -62,9 +65,10 @@ def put_sessions(
         is_there = sessions.slots[slot].place != ABSENT
         if is_there:
             load_session(sessions, layout, slot, session)
-        if at + end - start + _size_max(session, layout, longest_id) > len(out):
+        if at + len(letter) + end - start + _size_max(session, layout, longest_id) > len(out):
             return number
         bounds[number, 0] = at
+        at = copy(out, at, letter, 0, len(letter))
         at = bounds[number, 1] = copy(out, at, sessions.ids.arena, start, end)
         if is_there:
             at = _put_session(session, layout, items, marks, out, at)

@@ -23,6 +23,7 @@ from models.kernel.session_arena import (
 from models.kernel.session_bytes import put_sessions, read_sessions
 from models.layout.sessions import decode
 from models.parameters import Parameters
+from models.parts import TableRows
 from models.records import ID_BYTES_MAX
 from models.session import Session
 
@@ -96,14 +97,19 @@ class DenseSessions:
         slot = self._ids.find(session_id)
         if slot < 0 or self.arrays.slots[slot]["place"] == ABSENT:
             return None
-        rows = list(self._encoded(np.array([slot], np.int32)))
-        return decode(rows[0][1] or b"")
+        return decode(self._written(np.array([slot], np.int32), b"").values[0] or b"")
 
-    def take_dirty(self, partition: int) -> list[tuple[bytes, bytes | None]]:
-        """Return id and row of each session that has changed since the last call, None for those forgotten."""
+    def take_dirty(self, partition: int, letter: bytes = b"") -> TableRows:
+        """Return the rows of the sessions that have changed since the last call, None for those forgotten.
+
+        Parameters
+        ----------
+        letter : bytes
+            Stands before each id.
+        """
         slots = np.zeros(len(self.arrays.dirty), np.int32)
         slots = slots[: take_dirty(self.arrays, partition, slots)]
-        rows = list(self._encoded(slots))
+        rows = self._written(slots, letter)
         settle(self.arrays, slots)
         return rows
 
@@ -146,13 +152,13 @@ class DenseSessions:
         """Set `used`, by index, for every item that a session holds."""
         mark_items(self.arrays, self.layout, self._session, used)
 
-    def _encoded(self, slots: NDArray[np.int32]) -> Iterator[tuple[bytes, bytes | None]]:
+    def _written(self, slots: NDArray[np.int32], letter: bytes) -> TableRows:
         self.make_room(0, 0)  # items may have been named since
-        out = np.empty(_CHUNK_BYTES, np.uint8)
+        written: list[NDArray[np.uint8]] = []
         bounds = np.zeros((len(slots), 3), np.int64)
-        done = 0
+        done = end = 0
         while done < len(slots):
-            first = done
+            first, out = done, np.empty(_CHUNK_BYTES, np.uint8)
             done = put_sessions(
                 self.arrays,
                 self.layout,
@@ -161,10 +167,12 @@ class DenseSessions:
                 self.rows.ids.arrays,
                 self.marks,
                 ID_BYTES_MAX,
+                np.frombuffer(letter, np.uint8),
                 out,
                 bounds,
                 first,
             )
-            written = out[: bounds[done - 1, 2]].tobytes()
-            for start, middle, end in bounds[first:done].tolist():
-                yield written[start:middle], written[middle:end] or None
+            written.append(out[: bounds[done - 1, 2]])
+            bounds[first:done] += end
+            end += len(written[-1])
+        return TableRows.written(np.concatenate(written or [np.empty(0, np.uint8)]), bounds)

@@ -39,7 +39,7 @@ from models.ladder import REASONS
 from models.layout.events import Head, entry_at
 from models.layout.pairs import head_bytes
 from models.parameters import Parameters
-from models.parts import Parts
+from models.parts import Parts, TableRows
 from models.records import KINDS, Kind
 from models.shard import LogState
 from models.suggesting import Suggestion
@@ -107,9 +107,9 @@ class SessionShard(LogState):
         """Put rows that are already durable, each with its session id."""
         self._stage.sessions.load(self.partition, rows)
 
-    def take_dirty(self) -> list[tuple[bytes, bytes | None]]:
-        """Return id and row of each session that has changed since the last call, None for those forgotten."""
-        return self._stage.sessions.take_dirty(self.partition)
+    def take_dirty(self, letter: bytes = b"") -> TableRows:
+        """Return the rows of the sessions that have changed since the last call, None for those forgotten."""
+        return self._stage.sessions.take_dirty(self.partition, letter)
 
     def clear(self) -> None:
         """Forget all sessions; their next owner has them."""

@@ -29,7 +29,7 @@ def warm_up(parameters: Parameters) -> None:
     event = Event("browse", "e", "s", parameters.session_gap_ms, "browse", (Line("tea"),))
     content = events.encode(Packed([span], [EventEntry(0, 0, 0, event)]))
     stage.serve([LogRecord(0, 0, content, events.read_head(content), [-1], [0])], {}, {0: Chain("0")}, None)
-    rows = [(key, row or b"") for key, row in stage.sessions.take_dirty(0)]
+    rows = [(key, row or b"") for key, row in stage.sessions.take_dirty(0).as_dict().items()]
     stage.sessions.release(0)
     stage.sessions.load(0, rows)
     stage.sessions.mark_items(np.zeros(len(stage.sessions.rows.ids.arrays.bounds), np.bool_))

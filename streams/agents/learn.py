@@ -1,17 +1,17 @@
 """The stage learn: `pairs` to the table `cooccurrence`; its shards are also part of this worker's replica."""
 
 import asyncio
-from collections.abc import Iterable
 from functools import partial
 
 from models.kernel.learning import DenseShard, learn_packed
+from models.parts import TableRows
 from streams.batching import RecordBatch
 from streams.context import Context
 from streams.recovery import Loading
 from streams.replica import Replica, observe_freshness
 from streams.stage import Rows, TableStage
 from streams.store import Store
-from streams.wire import Mark, read_packed
+from streams.wire import ROW_LETTER, Mark, read_packed
 
 __all__ = ["Learn"]
 
@@ -54,5 +54,5 @@ class Learn(TableStage[DenseShard]):
     async def _resume(self, shard: DenseShard, mark: Mark | None, loading: Loading) -> None:
         shard.loaded()
 
-    def _take_dirty(self, shard: DenseShard) -> Iterable[tuple[bytes, bytes | None]]:
-        return [(item, row or None) for item, row in shard.write_dirty()]
+    def _take_dirty(self, shard: DenseShard) -> TableRows:
+        return shard.write_dirty(ROW_LETTER)

@@ -1,13 +1,14 @@
 """The stage measure: `tallies` to the table `kpi` and to `acceptance-metrics`."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 
 from aiokafka.structs import ConsumerRecord
 
 from models.kpi import Window, metrics_message
 from models.measuring import measure, window_key
+from models.parts import TableRows
 from models.shard import Shard
 from streams.batching import RecordBatch
 from streams.context import Context
@@ -15,7 +16,7 @@ from streams.produce_batch import Message
 from streams.recovery import Loading
 from streams.stage import Rows, TableStage
 from streams.store import Store
-from streams.wire import PACKED_TALLIES, ROWS, Mark, encode_json
+from streams.wire import PACKED_TALLIES, ROWS, Mark, encode_json, row_key
 
 __all__ = ["Measure"]
 
@@ -53,9 +54,10 @@ class Measure(TableStage[Shard[Window]]):
         for key, value in rows:
             shard.load(key.decode(), ROWS[self.table].decode(value))
 
-    def _take_dirty(self, shard: Shard[Window]) -> Iterable[tuple[bytes, bytes | None]]:
+    def _take_dirty(self, shard: Shard[Window]) -> TableRows:
         encode = ROWS[self.table].encode
-        return [(key.encode(), None if row is None else encode(row)) for key, row in shard.take_dirty().items()]
+        dirty = shard.take_dirty().items()
+        return TableRows.of({row_key(key): None if row is None else encode(row) for key, row in dirty})
 
     def _fold(self, batch: RecordBatch) -> None:
         now = monotonic()

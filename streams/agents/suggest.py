@@ -1,7 +1,7 @@
 """The stage suggest: `session-events` to increments, suggestions, outcomes and tallies; owns the table `sessions`."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -13,7 +13,7 @@ from models.kernel.suggesting import Answers, DenseSuggesting, LogRecord, Served
 from models.layout.events import read_head
 from models.measuring import TallyEntry
 from models.partitioning import partition_of
-from models.parts import Parts
+from models.parts import Parts, TableRows
 from models.records import moment_label
 from models.suggesting import Suggestion, origin_partition
 from streams.batching import RecordBatch, cut
@@ -28,6 +28,7 @@ from streams.topics import INPUTS
 from streams.wire import (
     LOG_OFFSET,
     PACKED_TALLIES,
+    ROW_LETTER,
     Mark,
     checked,
     checked_content,
@@ -252,8 +253,8 @@ class Suggest(TableStage[SessionShard]):
     def _load(self, shard: SessionShard, rows: Rows) -> None:
         shard.load_rows(rows)
 
-    def _take_dirty(self, shard: SessionShard) -> Iterable[tuple[bytes, bytes | None]]:
-        return shard.take_dirty()
+    def _take_dirty(self, shard: SessionShard) -> TableRows:
+        return shard.take_dirty(ROW_LETTER)
 
     async def _resume(self, shard: SessionShard, mark: Mark | None, loading: Loading) -> None:
         partition = shard.partition

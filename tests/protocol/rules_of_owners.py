@@ -12,6 +12,7 @@ import streams.agents.suggest
 import streams.stage
 from models.kernel.suggesting import DenseSuggesting
 from models.layout.sessions import encode
+from models.parts import TableRows
 from models.session import Session
 from models.shard import Shard
 from streams.agents.suggest import Suggest
@@ -146,8 +147,8 @@ def disk_first() -> AbstractContextManager[None]:
     """Write the local store before the changelog."""
     flush = Store.flush
 
-    async def flush_disk_first(self: Store, partition: int, rows: Any, mark: bytes) -> None:
-        _write(self, partition, {**rows, MARK_KEY: mark})
+    async def flush_disk_first(self: Store, partition: int, rows: TableRows, mark: bytes) -> None:
+        _write(self, partition, {**rows.as_dict(), MARK_KEY: mark})
         await flush(self, partition, rows, mark)
 
     return replaced(Store, "flush", flush_disk_first)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from models.coverage import Packed, Span
 from models.kernel.suggesting import SessionShard
+from models.parts import TableRows
 from models.records import MOMENTS, Event, Kind, Line
 from models.suggesting import EventEntry, Suggestion
 from streams.admin import TopicsInfo
@@ -132,7 +133,8 @@ class MemoryStore:
         await turns(2)
         return iter(list(self._deployment.tables[self.table][partition].items()))
 
-    async def flush(self, partition: int, rows: Mapping[bytes, bytes | None], mark: bytes) -> None:
+    async def flush(self, partition: int, table_rows: TableRows, mark: bytes) -> None:
+        rows = table_rows.as_dict()
         assert partition in self.owned
         await turns(2)
         self.flushed.append(rows)

@@ -13,6 +13,7 @@ from faust.types import TP
 from memory_log import MemoryConsumer, MemoryLog, MemoryProducer, run, turns
 
 from models.errors import AccidentError, InvariantError
+from models.parts import TableRows
 from streams.admin import TopicsInfo
 from streams.app import create_app
 from streams.changelog import LogReader
@@ -121,12 +122,12 @@ def test_a_disk_that_may_have_missed_a_deletion_is_not_used(
     async def test() -> None:
         first = worker_in()
         await first.store.take_over(0)
-        await first.store.flush(0, {b"ra": b"1", b"rb": b"1"}, b"mark-1")
+        await first.store.flush(0, TableRows.of({b"ra": b"1", b"rb": b"1"}), b"mark-1")
         await first.close()
         monkeypatch.setattr("streams.store._now_ms", lambda: written_ms + hours * 3_600_000)
         other = worker_in("other")
         await other.rows()
-        await other.store.flush(0, {b"ra": None}, b"mark-2")
+        await other.store.flush(0, TableRows.of({b"ra": None}), b"mark-2")
         log.compact(TOPIC, 0, log.end(TOPIC, 0), keeps_tombstones=False)
         again = worker_in()
         rows = await again.rows()
@@ -161,7 +162,7 @@ def test_a_disk_that_is_ahead_of_the_changelog_is_an_accident(worker_in: NewWork
     async def test() -> None:
         worker = worker_in()
         await worker.store.take_over(0)
-        await worker.store.flush(0, {b"ra": b"1"}, b"mark")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
         await worker.close()
         other = Worker(tmp_path / "first", MemoryLog())  # the topic was deleted and made again
         with pytest.raises(AccidentError, match=r"sidecart-kpi-changelog/0 ends at offset 0, but was read up to 2"):
@@ -218,10 +219,10 @@ def test_rows_mark_and_position_are_written_together(worker_in: NewWorker, log: 
     async def test() -> None:
         worker = worker_in()
         await worker.rows()
-        await worker.store.flush(0, {b"ra": b"1", b"rb": b"2"}, b"mark-1")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1", b"rb": b"2"}), b"mark-1")
         assert log.messages(TOPIC) == [(b"ra", b"1"), (b"rb", b"2"), (MARK_KEY, b"mark-1")]
         assert worker.local() == {b"ra": b"1", b"rb": b"2", MARK_KEY: b"mark-1", POSITION: b"3"}
-        await worker.store.flush(0, {b"ra": None, b"rc": b"3"}, b"mark-2")
+        await worker.store.flush(0, TableRows.of({b"ra": None, b"rc": b"3"}), b"mark-2")
         assert log.messages(TOPIC)[3:] == [(b"ra", None), (b"rc", b"3"), (MARK_KEY, b"mark-2")]
         # The control record of the first transaction stands at offset 3.
         assert worker.local() == {b"rb": b"2", b"rc": b"3", MARK_KEY: b"mark-2", POSITION: b"7"}
@@ -234,7 +235,7 @@ def test_a_mark_without_rows_is_written(worker_in: NewWorker, log: MemoryLog) ->
     async def test() -> None:
         worker = worker_in()
         await worker.store.take_over(1)
-        await worker.store.flush(1, {}, b"mark")
+        await worker.store.flush(1, TableRows.of({}), b"mark")
         assert worker.local(1) == {MARK_KEY: b"mark", POSITION: b"1"}
         await worker.close()
 
@@ -246,7 +247,7 @@ def test_a_flush_is_one_transaction_over_as_many_batches_as_it_needs(worker_in: 
         worker = worker_in(batch_bytes=400)
         rows = {f"r{number}".encode(): b"x" * 150 for number in range(7)}
         await worker.store.take_over(0)
-        await worker.store.flush(0, rows, b"mark")
+        await worker.store.flush(0, TableRows.of(rows), b"mark")
         [writer] = worker.writers
         assert len(writer.requests) > 3
         assert log.messages(TOPIC) == [*rows.items(), (MARK_KEY, b"mark")]
@@ -261,8 +262,8 @@ def test_another_disk_is_brought_up_to_the_same(worker_in: NewWorker) -> None:
     async def test() -> None:
         first = worker_in()
         await first.rows()
-        await first.store.flush(0, {b"ra": b"1", b"rb": b"2"}, b"mark-1")
-        await first.store.flush(0, {b"ra": None, b"rc": b"3"}, b"mark-2")
+        await first.store.flush(0, TableRows.of({b"ra": b"1", b"rb": b"2"}), b"mark-1")
+        await first.store.flush(0, TableRows.of({b"ra": None, b"rc": b"3"}), b"mark-2")
         second = worker_in("second")
         assert await second.rows() == {b"rb": b"2", b"rc": b"3", MARK_KEY: b"mark-2"}
         assert second.local() == first.local()
@@ -309,11 +310,11 @@ def test_a_transaction_that_fails_writes_nothing_locally(
     async def test() -> None:
         worker = worker_in()
         await worker.rows()
-        await worker.store.flush(0, {b"ra": b"1"}, b"mark-1")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark-1")
         before, committed = worker.local(), log.messages(TOPIC)
         await accident(worker)
         with pytest.raises((KafkaTimeoutError, ProducerFenced)):
-            await worker.store.flush(0, {b"ra": None, b"rb": b"2"}, b"mark-2")
+            await worker.store.flush(0, TableRows.of({b"ra": None, b"rb": b"2"}), b"mark-2")
         assert worker.local() == before
         assert log.messages(TOPIC) == committed
         await worker.close()
@@ -325,11 +326,11 @@ def test_a_partition_that_is_not_owned_is_not_flushed(worker_in: NewWorker, log:
     async def test() -> None:
         worker = worker_in()
         with pytest.raises(InvariantError, match="table kpi: flush of partition 0, which is not owned"):
-            await worker.store.flush(0, {}, b"mark")
+            await worker.store.flush(0, TableRows.of({}), b"mark")
         await worker.rows()
         await worker.store.release(0)
         with pytest.raises(InvariantError):
-            await worker.store.flush(0, {}, b"mark")
+            await worker.store.flush(0, TableRows.of({}), b"mark")
         assert log.messages(TOPIC) == []
         await worker.close()
 
@@ -343,13 +344,13 @@ def test_the_next_owner_fences_the_former_one(worker_in: NewWorker, log: MemoryL
     async def test() -> None:
         first, second = worker_in(), worker_in("second")
         await first.rows()
-        await first.store.flush(0, {b"ra": b"1"}, b"mark-1")
+        await first.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark-1")
         before = first.local()
         assert await second.rows() == {b"ra": b"1", MARK_KEY: b"mark-1"}
         with pytest.raises(ProducerFenced):
-            await first.store.flush(0, {b"ra": b"late"}, b"late mark")
+            await first.store.flush(0, TableRows.of({b"ra": b"late"}), b"late mark")
         assert first.local() == before
-        await second.store.flush(0, {b"ra": b"2"}, b"mark-2")
+        await second.store.flush(0, TableRows.of({b"ra": b"2"}), b"mark-2")
         assert log.messages(TOPIC)[-2:] == [(b"ra", b"2"), (MARK_KEY, b"mark-2")]
         assert await first.rows() == {b"ra": b"2", MARK_KEY: b"mark-2"}  # and back
         await first.close()
@@ -364,7 +365,7 @@ def test_partitions_are_fenced_one_by_one(worker_in: NewWorker, log: MemoryLog) 
         await first.store.take_over(0)
         await first.store.take_over(1)
         await second.store.take_over(1)
-        await first.store.flush(0, {b"ra": b"1"}, b"mark")
+        await first.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
         assert set(log.epochs) == {"sidecart-kpi-changelog-0", "sidecart-kpi-changelog-1"}
         await first.close()
         await second.close()
@@ -378,7 +379,7 @@ def test_a_partition_that_is_taken_over_again_gets_a_new_writer(worker_in: NewWo
         await worker.rows()
         await worker.rows()
         assert [writer.is_started for writer in worker.writers] == [False, True]
-        await worker.store.flush(0, {b"ra": b"1"}, b"mark")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
         await worker.close()
 
     run(test)
@@ -405,7 +406,7 @@ def test_released_and_stopped_stores_are_closed_and_can_be_opened_again(worker_i
         first = worker_in()
         await first.rows(0)
         await first.rows(1)
-        await first.store.flush(0, {b"ra": b"1"}, b"mark")
+        await first.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
         await first.store.release(1)
         await first.close()
         assert not any(writer.is_started for writer in first.writers)
@@ -421,8 +422,8 @@ def test_without_transactions_nothing_is_fenced_and_all_else_is_the_same(worker_
     async def test() -> None:
         worker = worker_in(has_transactions=False)
         await worker.rows()
-        await worker.store.flush(0, {b"ra": b"1"}, b"mark-1")
-        await worker.store.flush(0, {b"rb": b"1"}, b"mark-2")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark-1")
+        await worker.store.flush(0, TableRows.of({b"rb": b"1"}), b"mark-2")
         assert worker.local()[POSITION] == b"4"  # no control records
         assert log.epochs == {}
         await worker.close()
@@ -454,14 +455,15 @@ def test_options_hold_also_when_a_store_is_opened_again(worker_in: NewWorker) ->
             worker = worker_in()
             await worker.rows()
             path = worker.store.partition_path(0)
-            await worker.store.flush(0, {b"ra": b"1"}, b"mark")
+            await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
             database = worker.store._db_for_partition(0)
             assert database.property_value("rocksdb.block-cache-capacity") == str(16 * 1024 * 1024)
             await worker.close()
             newest = max(path.glob("OPTIONS-*"), key=lambda file: int(file.name.removeprefix("OPTIONS-")))
             written = newest.read_text().replace(" ", "")
-            for option in ("write_buffer_size=2097152", "max_write_buffer_number=2", "max_open_files=200"):
+            for option in ("write_buffer_size=4194304", "max_write_buffer_number=2", "max_open_files=200"):
                 assert option in written
+            assert "level0_file_num_compaction_trigger=16" in written
             assert "filter_policy=bloomfilter" in written
 
     run(test)
@@ -471,7 +473,7 @@ def test_keys_and_values_are_raw_bytes(worker_in: NewWorker, tmp_path: Path) -> 
     async def test() -> None:
         worker = worker_in()
         await worker.rows()
-        await worker.store.flush(0, {b"r\x00\xff": b"\x00"}, b"")
+        await worker.store.flush(0, TableRows.of({b"r\x00\xff": b"\x00"}), b"")
         assert worker.local()[b"r\x00\xff"] == b"\x00"
         assert await worker.rows() == {b"r\x00\xff": b"\x00", MARK_KEY: b""}
         path = worker.store.partition_path(0)
@@ -495,7 +497,7 @@ def write_and_die(folder: str, rounds: int) -> None:
             rows: dict[bytes, bytes | None] = {
                 b"r%d" % (flushed * 100 + at): b"%d" % flushed + b"x" * 900 for at in range(100)
             }
-            await worker.store.flush(0, rows, b"mark %d" % flushed)
+            await worker.store.flush(0, TableRows.of(rows), b"mark %d" % flushed)
         os._exit(0)
 
     run(test)
@@ -527,7 +529,7 @@ def test_a_store_that_is_closed_holds_everything(tmp_path: Path) -> None:
     async def test() -> None:
         worker = Worker(tmp_path, MemoryLog())
         await worker.rows()
-        await worker.store.flush(0, {b"ra": b"1"}, b"mark")
+        await worker.store.flush(0, TableRows.of({b"ra": b"1"}), b"mark")
         before = worker.local()
         await worker.close()
         again = Worker(tmp_path, MemoryLog())

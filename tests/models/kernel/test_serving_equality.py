@@ -214,8 +214,8 @@ class Twins:
         """Have both write what has changed, and compare."""
         for partition, shard in enumerate(self.shards):
             written = {
-                key.decode(): None if row is None else ordered(sessions_layout.decode(row))
-                for key, row in self.stage.sessions.take_dirty(partition)
+                key.decode().removeprefix("r"): None if row is None else ordered(sessions_layout.decode(row))
+                for key, row in self.stage.sessions.take_dirty(partition, b"r").as_dict().items()
             }
             assert written == {
                 key: None if session is None else ordered(session) for key, session in shard.take_dirty().items()
