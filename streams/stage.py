@@ -185,21 +185,16 @@ class TableStage(ABC, Generic[ShardT]):
     async def flush(self) -> Mapping[TP, tuple[int, str]]:
         """Make everything folded so far durable: outputs, then rows and mark; return what may be committed."""
         async with self._lock:
-            changed = [shard for shard in self.shards.values() if shard.position != self._flushed.get(shard.partition)]
-            if not changed:
+            snapshots = []
+            for shard in list(self.shards.values()):
+                if shard.position != self._flushed.get(shard.partition):
+                    # Without a pause: what changes rows or mark from here on belongs to the next flush.
+                    rows, mark = self._take_dirty(shard), encode_mark(self._mark(shard))
+                    snapshots.append((shard.partition, shard.position, rows, mark))
+                    self._flushed[shard.partition] = shard.position
+                    await asyncio.sleep(0)
+            if not snapshots:
                 return {}
-            snapshots = [
-                (
-                    shard.partition,
-                    shard.position,
-                    self._take_dirty(shard),
-                    encode_mark(self._mark(shard)),
-                )
-                for shard in changed
-            ]
-            # Before the first pause: what changes the mark from here on belongs to the next flush.
-            for partition, position, _, _ in snapshots:
-                self._flushed[partition] = position
             await self.context.outbox.settled()
             await asyncio.gather(*(self._store.flush(partition, rows, mark) for partition, _, rows, mark in snapshots))
             topic = self.context.name(self.log)

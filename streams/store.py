@@ -43,6 +43,9 @@ _WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 _FILES_MERGED = 16
 _OPEN_FILES = 200
 
+#: Rows copied before other tasks get a turn: no event is to wait for a flush.
+_ROWS_AT_ONCE = 500
+
 #: While a changelog is read: in large pieces and unsorted, or most of the time would be spent on sorting them again.
 _LOADING = {"write_buffer_size": str(16 * 1024 * 1024), "disable_auto_compactions": "true"}
 _LOADED = {"write_buffer_size": str(_WRITE_BUFFER_BYTES), "disable_auto_compactions": "false"}
@@ -189,11 +192,13 @@ class Store(RocksDBStore):  # type: ignore[misc]
             sent.append(await writer.send_batch(batch, self._topic, partition=partition))
             acknowledged = [await future for future in sent]
         local = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in zip(*rows, strict=True):
+        for number, (key, value) in enumerate(zip(*rows, strict=True), 1):
             if value is None:
                 local.delete(key)
             else:
                 local.put(key, value)
+            if number % _ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         local.put(MARK_KEY, mark)
         _put_position(local, acknowledged[-1].offset + last)
         _write(self._db_for_partition(partition), local)
