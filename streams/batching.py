@@ -111,7 +111,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     """The consumer; see the module."""
 
     checkpoints: Checkpoints
-    tick_s: float = 0.02
+    tick_s: float = 0.03
     fetch_max_wait_ms: int = 500
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

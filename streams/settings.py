@@ -72,7 +72,7 @@ class Settings:
     )
     commit_interval_s: float = _setting(2.0, "seconds between flushes of the tables", 0.1, 60)
     tick_ms: float = _setting(
-        20.0, "milliseconds that events gather: the longest wait for ingest, and again for suggest", 0, 1000
+        30.0, "milliseconds that events gather: the longest wait for ingest, and again for suggest", 0, 1000
     )
     session_timeout_s: float = _setting(10.0, "seconds after which a silent worker's partitions move", 6, 300)
     log_level: str = _setting("info", "debug, info, warning or error")

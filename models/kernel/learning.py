@@ -22,7 +22,7 @@ _TOTALS = 0
 class LearnedPacked(NamedTuple):
     """The verdict on each span of a record, how many rows were dropped for the bound, and when its events arrived.
 
-    `timestamps` are in ms, each once.
+    `timestamps` are in ms, and none is twice in a row.
     """
 
     verdicts: list[Verdict]
@@ -92,7 +92,7 @@ class DenseShard(LogState):
         self._count += folded.owned
         self._dirty.append(folded.changed)
         self.newest = max(self.newest, folded.newest)
-        return LearnedPacked(verdicts, self._bound(record.head.rows_max), np.unique(folded.timestamps))
+        return LearnedPacked(verdicts, self._bound(record.head.rows_max), folded.timestamps)
 
     def drop(self, indices: NDArray[np.int64]) -> None:
         """Forget rows."""

@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import numpy as np
+
 from models.kernel.learning import DenseShard, learn_packed
 from models.parts import TableRows
 from streams.batching import RecordBatch
@@ -30,13 +32,16 @@ class Learn(TableStage[DenseShard]):
         self._changing = asyncio.Lock()
 
     def _fold(self, batch: RecordBatch) -> None:
+        timestamps = []
         for record in batch.records:
             shard = self._shard_of(record.partition, record.offset)
             if shard is not None:
                 learned = read_packed(record.value, partial(learn_packed, shard, record.offset))
                 self._count(learned.verdicts)
                 self.context.metrics.dropped_rows.inc(learned.dropped)
-                observe_freshness(self.context, learned.timestamps)
+                timestamps.append(learned.timestamps)
+        if timestamps:
+            observe_freshness(self.context, np.concatenate(timestamps))
 
     async def take_over(self, owned: set[int], generation: int) -> None:
         """Own these partitions, and have the replica follow the others."""
