@@ -134,7 +134,7 @@ def test_a_worker_process_is_given_the_file(file: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SIDECART_TICK_MS", "7")
     given = child_environment(settings)
     assert load_settings(given) == settings
-    assert (given["SIDECART_CONFIG"], given["SIDECART_TICK_MS"]) == (str(file), "20.0")
+    assert (given["SIDECART_CONFIG"], given["SIDECART_TICK_MS"]) == (str(file), "30.0")
 
 
 # -- what is refused
