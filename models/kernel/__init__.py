@@ -1,1 +1,1 @@
-"""The compiled twin of `models.rows.PlainRows`: the same rows, folds and ranking over dense arrays, by numba."""
+"""The rules of `models` as compiled code, by numba, over arrays and buffers: each equal to its plain twin."""

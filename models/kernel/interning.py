@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.compiling import allocating_inner, inner, kernel
+from models.kernel.prefetching import prefetch
 
 __all__ = ["INTERNING", "Ids", "Interner", "find_id", "find_ids", "forget_id", "hash64", "intern_id"]
 
@@ -19,9 +20,6 @@ _GIVEN, _USED, _FREE, _FREED, _FORGOTTEN = range(5)
 
 #: In `Ids.bounds`: the index is free.
 _NOWHERE = -1
-
-#: Instead of an index: another text has the slot where this one was looked for.
-_ANOTHER = -2
 
 
 class Ids(NamedTuple):
@@ -134,11 +132,11 @@ def find_ids(
     dozen are on their way at once, and a text takes a fifth of the time.
     """
     slots, mask = ids.slots, len(ids.slots) - 1
-    count, last = len(starts), len(ids.arena) - 1
+    count = len(starts)
     hashes, places = np.empty(count, np.int64), np.empty(count, np.int64)
-    # Those that are still looked for; of the one in whose slot each is looked for: hash, bounds and first byte.
+    # Those that are still looked for; of the one in whose slot each is looked for: hash, first place and length.
     asked, others = np.empty(count, np.int64), np.empty(count, np.int64)
-    begins, lengths, bytes_ = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
+    begins, lengths = np.empty(count, np.int64), np.empty(count, np.int64)
     for text in range(count):
         hashes[text] = hash64(buffer, starts[text], ends[text])
         places[text] = hashes[text] & mask
@@ -152,8 +150,7 @@ def find_ids(
             own = max(0, found[asked[k]])
             begins[k] = ids.bounds[own, 0]
             lengths[k] = ids.bounds[own, 1] - begins[k]
-        for k in range(count):
-            bytes_[k] = ids.arena[min(max(0, begins[k]), last)]
+            prefetch(ids.arena, np.uintp(begins[k]))
         left = 0
         for k in range(count):
             text = asked[k]
