@@ -8,6 +8,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import accumulate
+from operator import itemgetter
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
@@ -90,12 +92,18 @@ async def _feed(worker: Worker, consumer: AIOKafkaConsumer) -> None:
     while True:
         fetched = await consumer.getmany(timeout_ms=1000)
         by_stage: dict[str, list[ConsumerRecord]] = {stage: [] for stage in handlers}
+        inputs: list[tuple[int, ConsumerRecord]] = []
         for tp, records in fetched.items():
             stage = pipeline.stage_of(tp.topic)
             assert stage is not None
-            by_stage[stage] += records
+            if stage == "ingest":
+                # No earlier than those before it, or a clock that was set back would change a partition's order.
+                inputs += zip(accumulate((record.timestamp for record in records), max), records, strict=True)
+            else:
+                by_stage[stage] += records
         # Of three topics one order, as far as they are there.
-        by_stage["ingest"].sort(key=lambda record: record.timestamp)
+        inputs.sort(key=itemgetter(0))
+        by_stage["ingest"] = [record for _, record in inputs]
         for stage, records in by_stage.items():
             for batch in _batches(records):
                 await handlers[stage](RecordBatch(stage, epoch, batch))
