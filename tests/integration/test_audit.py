@@ -128,7 +128,7 @@ def test_records_that_retention_has_deleted_are_left_out_and_said(deployment: De
     _run_and_stop(deployment)
     table = topic_table(deployment.settings)
     admin = AdminClient({"bootstrap.servers": deployment.settings.bootstrap_servers})
-    cuts = [TopicPartition(table["browse"].name, 1, 20), TopicPartition(table["session-events"].name, 2, 3)]
+    cuts = [TopicPartition(table["browse"].name, 1, 20), TopicPartition(table["session-events"].name, 2, 1)]
     for deleted in admin.delete_records(cuts).values():
         deleted.result()
     code, report = _audit_json(deployment)
