@@ -83,7 +83,7 @@ def _draw_latency(axes: "Axes", report: Report) -> None:
         axes.bar(places, [figures[half] or 0.0 for figures in rates], width=0.36, color=color, label=f"{label}, p50")
     axes.set_xticks(range(len(rates)), [_rate_label(figures["rate"], figures["idle_pct"]) for figures in rates])
     axes.set_ylabel("ms", fontsize=8.5, color=_FAINT)
-    axes.set_title("event to suggestion, ms", loc="left", fontsize=9.5)
+    axes.set_title("event to suggestion, ms", loc="left", fontsize=9.5, pad=20)
     axes.margins(y=0.12)
     axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0), columnspacing=1.0)
 
