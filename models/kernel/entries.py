@@ -28,6 +28,7 @@ from models.kernel.messages import (
     Message,
     message_end,
 )
+from models.kernel.octets import copy, put_i64, put_u16, put_u32
 from models.kernel.partitioning import murmur2_partition
 from models.kernel.scanning import UNUSUAL, word_end
 
@@ -149,9 +150,9 @@ def read_messages(
             continue
         entries[at + _KIND_PLACE] = kind
         entries[at + _ACTION_PLACE] = action
-        at = _put_number(entries, at + _OFFSET_PLACE, offsets[record], 8)
-        at = _put_number(entries, at, timestamps[record], 8)
-        at = _put_number(entries, at, texts[OWN, TIME, 0], 8)
+        at = put_i64(entries, at + _OFFSET_PLACE, offsets[record])
+        at = put_i64(entries, at, timestamps[record])
+        at = put_i64(entries, at, texts[OWN, TIME, 0])
         at = _put_field(entries, at, buffer, texts, OWN, SESSION_ID)
         at = _put_field(entries, at, buffer, texts, OWN, EVENT_ID)
         if texts[OWN, MOMENT, 0] == NOTHING:
@@ -165,12 +166,12 @@ def read_messages(
         for place in range(at - texts[OWN, CURRENCY, 1] + texts[OWN, CURRENCY, 0], at):
             entries[place] &= _CAPITAL
         at = _put_field(entries, at, buffer, texts, OWN, SUGGESTION_ID)
-        at = _put_number(entries, at, last - first + 1, 2)
+        at = put_u16(entries, at, last - first + 1)
         for row in range(first, last + 1):
             at = _put_field(entries, at, buffer, texts, row, ITEM_ID)
             at = _put_field(entries, at, buffer, texts, row, CATEGORY)
-            at = _put_number(entries, at, texts[row, QUANTITY, 0], 4)
-            at = _put_number(entries, at, message.price_bits[row], 8)
+            at = put_u32(entries, at, texts[row, QUANTITY, 0])
+            at = put_i64(entries, at, message.price_bits[row])
         table[record, END] = at
         table[record, LINES] = last - first + 1
         start, end = texts[OWN, SESSION_ID, 0], texts[OWN, SESSION_ID, 1]
@@ -241,18 +242,7 @@ def _put_field(out: Buffer, at: int, buffer: Buffer, texts: Numbers, row: int, f
 
 @inner
 def _put_text(out: Buffer, at: int, buffer: Buffer, start: int, end: int) -> int:
-    at = _put_number(out, at, end - start, 2)
-    # Unsigned: where an index may count from the end, bytes are copied one by one.
-    for place in range(end - start):
-        out[np.uintp(at + place)] = buffer[np.uintp(start + place)]
-    return at + end - start
-
-
-@inner
-def _put_number(out: Buffer, at: int, number: int, size: int) -> int:
-    for place in range(size):
-        out[np.uintp(at + place)] = number >> 8 * place & 0xFF
-    return at + size
+    return copy(out, put_u16(out, at, end - start), buffer, start, end)
 
 
 @allocating
@@ -297,20 +287,18 @@ def sort_entries(
                     spans += 1
                     start = origins.name_ends[origin - 1] if origin else 0
                     at = _put_text(records, at, origins.names, start, origins.name_ends[origin])
-                    at = _put_number(records, at, origins.sent[origin, target], 8)
+                    at = put_i64(records, at, origins.sent[origin, target])
                     origins.sent[origin, target] = origins.positions[origin] - 1
-                    at = _put_number(records, at, origins.sent[origin, target], 8)
-                _put_number(entries, table[record, START], span_of[origin], 2)
+                    at = put_i64(records, at, origins.sent[origin, target])
+                put_u16(entries, table[record, START], span_of[origin])
                 lines += table[record, LINES]
-            _put_number(records, spans_at, spans, 2)
-            at = _put_number(records, at, behind - first, 4)
-            at = _put_number(records, at, lines, 4)
+            put_u16(records, spans_at, spans)
+            at = put_u32(records, at, behind - first)
+            at = put_u32(records, at, lines)
             for record in order[first:behind]:
                 start, end = table[record, START], table[record, END]
                 accepted[entries[start + _KIND_PLACE]] += 1
-                for place in range(end - start):
-                    records[np.uintp(at + place)] = entries[np.uintp(start + place)]
-                at += end - start
+                at = copy(records, at, entries, start, end)
         bounds[target + 1] = at
 
 
