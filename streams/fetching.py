@@ -20,13 +20,14 @@ from time import monotonic
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchError, FetchResult
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, CorruptRecordException, IllegalStateError
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.held import Fetched, Record
+from streams.log_consumer import unread_batches
 
 __all__ = ["TURNS", "ConsumerThread", "Pacing", "records_of"]
 
@@ -142,36 +143,15 @@ class Pacing:
 
 
 def records_of(result: FetchResult) -> list[Record]:
-    """Take all records out of what was fetched of a partition; the consumer's position moves past them.
-
-    As `FetchResult.getall`, with our records for aiokafka's.
-
-    Raises
-    ------
-    CorruptRecordException
-        A checksum does not fit.
-    """
-    if not result.check_assignment(result._topic_partition) or not result.has_more():
-        return []
-    tp, fetched = result._topic_partition, result._partition_records
-    topic, partition = tp
-    records: list[Record] = []
-    while fetched._records.has_next():
-        batch = fetched._records.next_batch()
-        if fetched._check_crcs and not batch.validate_crc():
-            raise CorruptRecordException(f"Invalid CRC - {tp}")
-        if not batch.is_control_batch:
-            # A batch may begin before the position.
-            first = fetched.next_fetch_offset
-            records += [
-                Record(topic, partition, record.offset, record.timestamp, record.key, record.value)
-                for record in batch
-                if record.offset >= first
-            ]
-        fetched.next_fetch_offset = batch.next_offset
-    result._update_position()
-    result._partition_records = None
-    return records
+    """Take all records out of what was fetched of a partition; see `streams.log_consumer.unread_batches`."""
+    topic, partition = result._topic_partition
+    return [
+        Record(topic, partition, record.offset, record.timestamp, record.key, record.value)
+        for batch, first in unread_batches(result)
+        if not batch.is_control_batch
+        for record in batch
+        if record.offset >= first
+    ]
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]

@@ -4,7 +4,7 @@ Pinned to aiokafka's `Fetcher`; `tests/streams/test_log_consumer.py` fails when 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError, FetchResult
 from aiokafka.errors import CorruptRecordException
 
-__all__ = ["LogConsumer", "LogRecord", "committed_records"]
+__all__ = ["LogConsumer", "LogRecord", "committed_records", "unread_batches"]
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
@@ -63,10 +63,10 @@ def _take(fetcher: Any, logs: Iterable[TopicPartition]) -> list[FetchResult]:
     return results
 
 
-def committed_records(result: FetchResult) -> list[LogRecord]:
-    """Take all records out of what was fetched of a log; the consumer's position moves past them.
+def unread_batches(result: FetchResult) -> Iterator[tuple[Any, int]]:
+    """Yield each batch of what was fetched of a partition, and the first offset of it that is new.
 
-    As `FetchResult.getall` and `PartitionRecords._unpack_records`, with our records for aiokafka's.
+    As `FetchResult.getall`; the consumer's position has moved past them once all were taken.
 
     Raises
     ------
@@ -75,13 +75,26 @@ def committed_records(result: FetchResult) -> list[LogRecord]:
     """
     log, fetched = result._topic_partition, result._partition_records
     if not result.check_assignment(log) or not result.has_more():
-        return []
-    topic, partition = log
-    records: list[LogRecord] = []
+        return
     while fetched._records.has_next():
         batch = fetched._records.next_batch()
         if fetched._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {log}")
+        # A batch may begin before the position.
+        yield batch, fetched.next_fetch_offset
+        fetched.next_fetch_offset = batch.next_offset
+    result._update_position()
+    result._partition_records = None
+
+
+def committed_records(result: FetchResult) -> list[LogRecord]:
+    """Take all records that are committed out of what was fetched of a log; see `unread_batches`.
+
+    As `PartitionRecords._unpack_records`, with our records for aiokafka's.
+    """
+    (topic, partition), fetched = result._topic_partition, result._partition_records
+    records: list[LogRecord] = []
+    for batch, first in unread_batches(result):
         is_aborted = False
         if fetched._isolation_level == READ_COMMITTED and batch.producer_id is not None:
             fetched._consume_aborted_up_to(batch.base_offset)
@@ -89,14 +102,9 @@ def committed_records(result: FetchResult) -> list[LogRecord]:
                 fetched._aborted_producers.discard(batch.producer_id)
             is_aborted = batch.is_transactional and batch.producer_id in fetched._aborted_producers
         if not is_aborted and not batch.is_control_batch:
-            # A batch may begin before the position.
-            first = fetched.next_fetch_offset
             records += [
                 LogRecord(topic, partition, record.offset, record.timestamp, record.key, record.value, record.headers)
                 for record in batch
                 if record.offset >= first
             ]
-        fetched.next_fetch_offset = batch.next_offset
-    result._update_position()
-    result._partition_records = None
     return records
